@@ -1,0 +1,103 @@
+//! Time, as the edges ask for it: one monotonic reading for intervals, one wall reading for token lifetimes.
+//!
+//! Pure code takes a [`Tick`] or a [`UnixTime`] as an argument; only the edges of a request ask a [`Clock`]. A test
+//! turns a manual clock instead of sleeping.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A point on the monotonic scale: nanoseconds since the clock was made. Never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// Time from `earlier` to `self`; zero if `earlier` is later.
+    pub fn since(self, earlier: Tick) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This tick, `span` later (saturating).
+    pub fn plus(self, span: Duration) -> Tick {
+        Tick(
+            self.0
+                .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+/// Seconds since 1970-01-01T00:00:00Z, as in a JWT's NumericDate (RFC 7519 section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct UnixTime(pub i64);
+
+/// Where time comes from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System { origin: Instant },
+    Manual(Arc<Manual>),
+}
+
+#[derive(Debug)]
+struct Manual {
+    nanos: AtomicU64,
+    unix: AtomicI64,
+}
+
+impl Clock {
+    /// The machine's clocks; the monotonic scale starts now.
+    pub fn system() -> Clock {
+        Clock(Source::System {
+            origin: Instant::now(),
+        })
+    }
+
+    /// A clock that stands still until [`Clock::advance`] moves it.
+    pub fn manual(unix: UnixTime) -> Clock {
+        Clock(Source::Manual(Arc::new(Manual {
+            nanos: AtomicU64::new(1),
+            unix: AtomicI64::new(unix.0),
+        })))
+    }
+
+    /// The monotonic reading.
+    pub fn tick(&self) -> Tick {
+        match &self.0 {
+            Source::System { origin } => Tick(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+            Source::Manual(manual) => Tick(manual.nanos.load(Ordering::Acquire)),
+        }
+    }
+
+    /// The wall reading, whole seconds.
+    pub fn unix(&self) -> UnixTime {
+        match &self.0 {
+            Source::System { .. } => UnixTime(
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
+            ),
+            Source::Manual(manual) => UnixTime(manual.unix.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Moves a manual clock forward on both scales (wall time by whole seconds). No effect on the system clock.
+    pub fn advance(&self, span: Duration) {
+        if let Source::Manual(manual) = &self.0 {
+            let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+            manual.nanos.fetch_add(nanos, Ordering::AcqRel);
+            manual.unix.fetch_add(
+                i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+                Ordering::AcqRel,
+            );
+        }
+    }
+
+    /// Sets a manual clock's wall reading, to test what a stepped wall clock does. No effect on the system clock.
+    pub fn set_unix(&self, unix: UnixTime) {
+        if let Source::Manual(manual) = &self.0 {
+            manual.unix.store(unix.0, Ordering::Release);
+        }
+    }
+}

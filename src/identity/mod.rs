@@ -1,0 +1,9 @@
+//! Floor 1: the words for who calls, for whom, and from where. Plain data.
+
+pub mod ids;
+pub mod principal;
+
+pub use ids::{
+    ApiName, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, SubjectId, TenantId,
+};
+pub use principal::{CredentialKind, Identity, TenantGrant};

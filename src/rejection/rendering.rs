@@ -1,0 +1,1 @@
+//! How refusals look on the wire: data, rendered at load.
