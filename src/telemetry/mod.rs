@@ -1,1 +1,3 @@
-//! telemetry
+//! Floor 2: watching it. Metrics, the record of a request, the access log, the program log.
+
+pub mod metrics;

@@ -1,0 +1,296 @@
+//! Handles that are resolved when the view is compiled, so that a request counts without looking anything up.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::cells::{Counter, Gauge, Histogram, Level};
+use super::table::Families;
+use crate::rejection::Code;
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer was sent whole; it came from a backend or the configuration.
+    Answered,
+    /// The gateway refused it, with this code.
+    Refused(Code),
+    /// The client left before the answer was sent whole.
+    ClientGone,
+    /// The backend broke off in the middle of the answer.
+    UpstreamCut,
+}
+
+impl Outcome {
+    /// The word for logs: `answered`, `refused`, `client_gone`, `upstream_cut`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Answered => "answered",
+            Outcome::Refused(_) => "refused",
+            Outcome::ClientGone => "client_gone",
+            Outcome::UpstreamCut => "upstream_cut",
+        }
+    }
+}
+
+/// The label for a status: `1xx` to `5xx`, `none` where no status was sent.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+fn class(status: Option<StatusCode>) -> usize {
+    status.map_or(0, |status| usize::from(status.as_u16() / 100))
+}
+
+/// The counters of one route.
+pub struct RouteMetrics {
+    families: Arc<Families>,
+    api: Box<str>,
+    route: Box<str>,
+    classes: [OnceLock<ClassCells>; CLASSES.len()],
+    refused: Box<[OnceLock<RefusedCells>]>,
+    client_gone: OnceLock<Arc<Counter>>,
+    upstream_cut: OnceLock<Arc<Counter>>,
+}
+
+struct ClassCells {
+    requests: Arc<Counter>,
+    duration: Arc<Histogram>,
+}
+
+struct RefusedCells {
+    requests: Arc<Counter>,
+    refusals: Arc<Counter>,
+}
+
+impl RouteMetrics {
+    pub(super) fn new(families: Arc<Families>, api: &str, route: &str) -> RouteMetrics {
+        let metrics = RouteMetrics {
+            families,
+            api: api.into(),
+            route: route.into(),
+            classes: std::array::from_fn(|_| OnceLock::new()),
+            refused: Code::ALL.iter().map(|_| OnceLock::new()).collect(),
+            client_gone: OnceLock::new(),
+            upstream_cut: OnceLock::new(),
+        };
+        // Made before the first request, so that a rate over the first scrapes is right. The others come when they
+        // occur, so that a route costs the series that it uses.
+        metrics.of_class(class(Some(StatusCode::OK)));
+        metrics
+    }
+
+    /// The api's name.
+    pub fn api(&self) -> &str {
+        &self.api
+    }
+
+    /// The route's name.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// Counts one request that ended so, with the status that was sent, after `span`.
+    pub fn ended(&self, outcome: Outcome, status: Option<StatusCode>, span: Duration) {
+        let of_class = self.of_class(class(status));
+        if let Some(cells) = of_class {
+            cells.duration.observe(span);
+        }
+        match outcome {
+            Outcome::Answered => {
+                if let Some(cells) = of_class {
+                    cells.requests.inc();
+                }
+            }
+            Outcome::Refused(code) => {
+                if let Some(cells) = self.refused.get(code as usize) {
+                    let cells = cells.get_or_init(|| RefusedCells {
+                        requests: self.requests(code.as_str()),
+                        refusals: self.families.refusals.cell(&[&self.api, code.as_str()]),
+                    });
+                    cells.requests.inc();
+                    cells.refusals.inc();
+                }
+            }
+            Outcome::ClientGone => self
+                .client_gone
+                .get_or_init(|| self.requests(outcome.as_str()))
+                .inc(),
+            Outcome::UpstreamCut => self
+                .upstream_cut
+                .get_or_init(|| self.requests(outcome.as_str()))
+                .inc(),
+        }
+    }
+
+    fn of_class(&self, index: usize) -> Option<&ClassCells> {
+        let (cells, label) = self.classes.get(index).zip(CLASSES.get(index))?;
+        Some(cells.get_or_init(|| ClassCells {
+            requests: self.requests(label),
+            duration: self.families.duration.cell(&[&self.api, &self.route, label]),
+        }))
+    }
+
+    fn requests(&self, code: &str) -> Arc<Counter> {
+        self.families.requests.cell(&[&self.api, &self.route, code])
+    }
+}
+
+/// The counters of one endpoint of a backend in a region.
+pub struct EndpointMetrics {
+    /// Requests sent, retries included.
+    pub attempts: Arc<Counter>,
+    /// Requests that were sent again after this endpoint failed.
+    pub retries: Arc<Counter>,
+    /// Connections that could not be made.
+    pub connect_failures: Arc<Counter>,
+    /// Connections made.
+    pub connections_opened: Arc<Counter>,
+    /// Connections open now.
+    pub connections_open: Arc<Level>,
+    /// Time to the head of the answer.
+    pub duration: Arc<Histogram>,
+    /// Attempts without a whole answer, by reason such as `first_byte_timeout`, `closed`, `invalid`, `cut`.
+    pub failures: Reasons,
+}
+
+impl EndpointMetrics {
+    pub(super) fn new(
+        families: &Arc<Families>,
+        backend: &str,
+        endpoint: &str,
+        region: &str,
+    ) -> EndpointMetrics {
+        let labels = [backend, region, endpoint];
+        EndpointMetrics {
+            attempts: families.upstream_attempts.cell(&labels),
+            retries: families.upstream_retries.cell(&labels),
+            connect_failures: families.upstream_connect_failures.cell(&labels),
+            connections_opened: families.upstream_connections_opened.cell(&labels),
+            connections_open: families.upstream_connections_open.cell(&labels),
+            duration: families.upstream_duration.cell(&labels),
+            failures: Reasons::new({
+                let families = Arc::clone(families);
+                let (backend, region, endpoint) =
+                    (backend.to_owned(), region.to_owned(), endpoint.to_owned());
+                move |reason| {
+                    families
+                        .upstream_failures
+                        .cell(&[&backend, &region, &endpoint, reason])
+                }
+            }),
+        }
+    }
+}
+
+/// The counters of one issuer: its tokens and its keys.
+pub struct IssuerMetrics {
+    /// Tokens verified and found good.
+    pub verified: Arc<Counter>,
+    /// Tokens known as verified already.
+    pub cache_hits: Arc<Counter>,
+    /// Tokens that were not known.
+    pub cache_misses: Arc<Counter>,
+    /// Tokens not accepted, by reason.
+    pub refused: Reasons,
+    /// Keys in use.
+    pub keys: Arc<Gauge>,
+    /// When the keys were last read or fetched, seconds since 1970.
+    pub keys_refreshed: Arc<Gauge>,
+    /// Attempts to read or fetch keys that succeeded.
+    pub refreshes_ok: Arc<Counter>,
+    /// Attempts that failed.
+    pub refreshes_failed: Arc<Counter>,
+}
+
+impl IssuerMetrics {
+    pub(super) fn new(families: &Arc<Families>, issuer: &str) -> IssuerMetrics {
+        IssuerMetrics {
+            verified: families.tokens_verified.cell(&[issuer]),
+            cache_hits: families.token_cache_hits.cell(&[issuer]),
+            cache_misses: families.token_cache_misses.cell(&[issuer]),
+            refused: Reasons::new({
+                let (families, issuer) = (Arc::clone(families), issuer.to_owned());
+                move |reason| families.tokens_refused.cell(&[&issuer, reason])
+            }),
+            keys: families.keys.cell(&[issuer]),
+            keys_refreshed: families.keys_refreshed.cell(&[issuer]),
+            refreshes_ok: families.keys_refreshes.cell(&[issuer, "ok"]),
+            refreshes_failed: families.keys_refreshes.cell(&[issuer, "failed"]),
+        }
+    }
+}
+
+/// The counters of one limit.
+pub struct LimitMetrics {
+    /// Requests that it refused.
+    pub refusals: Arc<Counter>,
+    /// Buckets in memory.
+    pub buckets: Arc<Gauge>,
+}
+
+impl LimitMetrics {
+    pub(super) fn new(families: &Families, limit: &str) -> LimitMetrics {
+        LimitMetrics {
+            refusals: families.limit_refusals.cell(&[limit]),
+            buckets: families.limit_buckets.cell(&[limit]),
+        }
+    }
+}
+
+/// The counters of one listener.
+pub struct ListenerMetrics {
+    /// Connections open now.
+    pub open: Arc<Level>,
+    /// Connections accepted.
+    pub accepted: Arc<Counter>,
+    /// Connections closed before a request was served, by reason such as `cap`, `address_cap`, `handshake`.
+    pub refused: Reasons,
+}
+
+impl ListenerMetrics {
+    pub(super) fn new(families: &Arc<Families>, listener: &str) -> ListenerMetrics {
+        ListenerMetrics {
+            open: families.connections_open.cell(&[listener]),
+            accepted: families.connections_accepted.cell(&[listener]),
+            refused: Reasons::new({
+                let (families, listener) = (Arc::clone(families), listener.to_owned());
+                move |reason| families.connections_refused.cell(&[&listener, reason])
+            }),
+        }
+    }
+}
+
+/// Counters by reason. A reason is a constant of the program, so the set is closed.
+pub struct Reasons {
+    make: Box<dyn Fn(&str) -> Arc<Counter> + Send + Sync>,
+    known: RwLock<Vec<(&'static str, Arc<Counter>)>>,
+}
+
+impl Reasons {
+    fn new(make: impl Fn(&str) -> Arc<Counter> + Send + Sync + 'static) -> Reasons {
+        Reasons {
+            make: Box::new(make),
+            known: RwLock::default(),
+        }
+    }
+
+    /// Counts one with this reason: lower case, words joined by `_`.
+    pub fn inc(&self, reason: &'static str) {
+        if let Some((_, counter)) = self
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .find(|(known, _)| *known == reason)
+        {
+            counter.inc();
+            return;
+        }
+        let counter = (self.make)(reason);
+        counter.inc();
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((reason, counter));
+    }
+}

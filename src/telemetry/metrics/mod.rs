@@ -1,0 +1,19 @@
+//! Metrics: one table of all of them, cells that workers write without waiting for one another, and handles that are
+//! resolved when the view is compiled.
+
+mod cells;
+mod family;
+mod handles;
+mod registry;
+mod table;
+
+pub use cells::{BOUNDS_SECONDS, Counter, Gauge, Histogram, Kind, Level};
+pub use family::Description;
+pub use handles::{
+    EndpointMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, Outcome, Reasons, RouteMetrics,
+};
+pub use registry::{LifeState, Metrics, NONE};
+pub use table::TABLE;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! All metrics of one gateway.
+
+use std::sync::Arc;
+
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Registry, TextEncoder};
+
+use super::cells::{Counter, Gauge, Level};
+use super::handles::{EndpointMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, RouteMetrics};
+use super::table::Families;
+use crate::base::clock::UnixTime;
+
+/// The label for what belongs to no api, no route or no region.
+pub const NONE: &str = "none";
+
+/// Every metric of one gateway. There is one in a process; a test makes as many as it likes.
+pub struct Metrics {
+    registry: Registry,
+    families: Arc<Families>,
+    /// Requests under way.
+    pub in_flight: Arc<Level>,
+    /// Lines handed to the access log.
+    pub access_log_lines: Arc<Counter>,
+    /// Lines that the access log lost.
+    pub access_log_dropped: Arc<Counter>,
+    reloads_ok: Arc<Counter>,
+    reloads_failed: Arc<Counter>,
+    generation: Arc<Gauge>,
+    loaded: Arc<Gauge>,
+    current: Arc<Gauge>,
+}
+
+/// Where the gateway is in its life, for the metric `tollgate_state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifeState {
+    /// Not ready yet.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Finishing what is under way.
+    Draining,
+    /// Done.
+    Stopped,
+}
+
+impl LifeState {
+    /// All states, in the order in which they come.
+    pub const ALL: [LifeState; 4] = [
+        LifeState::Starting,
+        LifeState::Ready,
+        LifeState::Draining,
+        LifeState::Stopped,
+    ];
+
+    /// The word for logs, metrics and `/ready`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LifeState::Starting => "starting",
+            LifeState::Ready => "ready",
+            LifeState::Draining => "draining",
+            LifeState::Stopped => "stopped",
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers every row of the table, and the figures of the process (memory, file descriptors, CPU time).
+    pub fn new() -> Arc<Metrics> {
+        let registry = Registry::new();
+        let families = Arc::new(Families::register(&registry));
+        // Nothing to do if it fails: then there is no /proc, and these figures are missing.
+        let _ = registry.register(Box::new(ProcessCollector::for_self()));
+        families.build.cell(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let metrics = Metrics {
+            in_flight: families.in_flight.cell(&[]),
+            access_log_lines: families.access_log_lines.cell(&[]),
+            access_log_dropped: families.access_log_dropped.cell(&[]),
+            reloads_ok: families.reloads.cell(&["ok"]),
+            reloads_failed: families.reloads.cell(&["failed"]),
+            generation: families.config_generation.cell(&[]),
+            loaded: families.config_loaded.cell(&[]),
+            current: families.config_current.cell(&[]),
+            registry,
+            families,
+        };
+        metrics.entered(LifeState::Starting);
+        Arc::new(metrics)
+    }
+
+    /// The counters of a route. Use [`NONE`] for what was refused before an api or a route was known.
+    pub fn route(&self, api: &str, route: &str) -> Arc<RouteMetrics> {
+        Arc::new(RouteMetrics::new(Arc::clone(&self.families), api, route))
+    }
+
+    /// The counters of an endpoint as the configuration names it (`host:port`); the region may be [`NONE`].
+    pub fn endpoint(&self, backend: &str, endpoint: &str, region: &str) -> Arc<EndpointMetrics> {
+        Arc::new(EndpointMetrics::new(&self.families, backend, endpoint, region))
+    }
+
+    /// The counters of an issuer and its keys.
+    pub fn issuer(&self, issuer: &str) -> Arc<IssuerMetrics> {
+        Arc::new(IssuerMetrics::new(&self.families, issuer))
+    }
+
+    /// The counters of a limit.
+    pub fn limit(&self, limit: &str) -> Arc<LimitMetrics> {
+        Arc::new(LimitMetrics::new(&self.families, limit))
+    }
+
+    /// The counters of a listener, by its configured address.
+    pub fn listener(&self, listener: &str) -> Arc<ListenerMetrics> {
+        Arc::new(ListenerMetrics::new(&self.families, listener))
+    }
+
+    /// A configuration came into use at `now` as the `generation`th, counted from 1.
+    pub fn reload_succeeded(&self, generation: u64, now: UnixTime) {
+        self.reloads_ok.inc();
+        self.generation.set(generation as f64);
+        self.loaded.set(now.0 as f64);
+        self.current.set(1.0);
+    }
+
+    /// A configuration was not accepted; the old one stays.
+    pub fn reload_failed(&self) {
+        self.reloads_failed.inc();
+        self.current.set(0.0);
+    }
+
+    /// The certificates in use, each by its configured name or file, and when it ends. Replaces what was known before.
+    pub fn certificates<'n>(&self, ends: impl IntoIterator<Item = (&'n str, UnixTime)>) {
+        self.families.certificate_expiry.clear();
+        for (name, end) in ends {
+            self.families.certificate_expiry.cell(&[name]).set(end.0 as f64);
+        }
+    }
+
+    /// The gateway is in this state now.
+    pub fn entered(&self, state: LifeState) {
+        for each in LifeState::ALL {
+            let value = if each == state { 1.0 } else { 0.0 };
+            self.families.state.cell(&[each.as_str()]).set(value);
+        }
+    }
+
+    /// Everything in the text exposition format 0.0.4.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics could not be written as text");
+        }
+        text
+    }
+}

@@ -1,0 +1,118 @@
+//! Every metric of the gateway, in one table. `docs/metrics.md` is tested against it.
+
+use prometheus::Registry;
+
+use super::cells::{Cell, Counter, Gauge, Histogram, Level};
+use super::family::{Description, Family};
+
+macro_rules! table {
+    ($($field:ident: $cell:ident = $name:literal, $unit:literal, [$($label:literal),*], $help:literal;)+) => {
+        /// All metrics, in the order of the manual. Figures of the process itself (`process_*`) come on top.
+        pub const TABLE: &[Description] = &[$(Description {
+            name: $name,
+            help: $help,
+            unit: $unit,
+            kind: <$cell as Cell>::KIND,
+            labels: &[$($label),*],
+        }),+];
+
+        /// One family for each row.
+        pub(super) struct Families {
+            $(pub(super) $field: Family<$cell>,)+
+        }
+
+        impl Families {
+            /// Makes them all and registers them.
+            pub(super) fn register(registry: &Registry) -> Families {
+                Families {
+                    $($field: Family::register(registry, Description {
+                        name: $name,
+                        help: $help,
+                        unit: $unit,
+                        kind: <$cell as Cell>::KIND,
+                        labels: &[$($label),*],
+                    }),)+
+                }
+            }
+        }
+    };
+}
+
+table! {
+    requests: Counter = "tollgate_requests_total", "requests", ["api", "route", "code"],
+        "Requests ended, by status class, or by the code of the refusal or the way they broke off.";
+    refusals: Counter = "tollgate_refusals_total", "requests", ["api", "code"],
+        "Requests that the gateway itself refused, by the code of the refusal.";
+    duration: Histogram = "http_server_request_duration_seconds", "seconds", ["api", "route", "status_class"],
+        "Time from the head of a request to the last byte of its answer.";
+    in_flight: Level = "tollgate_requests_in_flight", "requests", [],
+        "Requests that are under way now.";
+
+    connections_open: Level = "tollgate_connections_open", "connections", ["listener"],
+        "Client connections that are open now.";
+    connections_accepted: Counter = "tollgate_connections_accepted_total", "connections", ["listener"],
+        "Client connections accepted.";
+    connections_refused: Counter = "tollgate_connections_refused_total", "connections", ["listener", "reason"],
+        "Client connections closed before their first request was served, by reason.";
+
+    upstream_attempts: Counter = "tollgate_upstream_attempts_total", "attempts", ["backend", "region", "endpoint"],
+        "Requests sent to an endpoint, retries included.";
+    upstream_retries: Counter = "tollgate_upstream_retries_total", "attempts", ["backend", "region", "endpoint"],
+        "Requests sent again, counted at the endpoint that failed before.";
+    upstream_connect_failures: Counter =
+        "tollgate_upstream_connect_failures_total", "attempts", ["backend", "region", "endpoint"],
+        "Connections to an endpoint that could not be made.";
+    upstream_connections_opened: Counter =
+        "tollgate_upstream_connections_opened_total", "connections", ["backend", "region", "endpoint"],
+        "Connections made to an endpoint.";
+    upstream_connections_open: Level =
+        "tollgate_upstream_connections_open", "connections", ["backend", "region", "endpoint"],
+        "Connections to an endpoint that are open now, idle ones included.";
+    upstream_failures: Counter =
+        "tollgate_upstream_failures_total", "attempts", ["backend", "region", "endpoint", "reason"],
+        "Attempts that got no whole answer after the connection was there, by reason.";
+    upstream_duration: Histogram =
+        "tollgate_upstream_response_duration_seconds", "seconds", ["backend", "region", "endpoint"],
+        "Time from sending a request to the head of the endpoint's answer.";
+
+    tokens_verified: Counter = "tollgate_tokens_verified_total", "tokens", ["issuer"],
+        "Tokens whose signature and claims were verified and found good.";
+    token_cache_hits: Counter = "tollgate_token_cache_hits_total", "tokens", ["issuer"],
+        "Tokens that were known as verified already.";
+    token_cache_misses: Counter = "tollgate_token_cache_misses_total", "tokens", ["issuer"],
+        "Tokens that were not known and had to be verified.";
+    tokens_refused: Counter = "tollgate_tokens_refused_total", "tokens", ["issuer", "reason"],
+        "Tokens that were not accepted, by reason.";
+
+    limit_refusals: Counter = "tollgate_limit_refusals_total", "requests", ["limit"],
+        "Requests that a limit refused.";
+    limit_buckets: Gauge = "tollgate_limit_buckets", "buckets", ["limit"],
+        "Buckets that a limit holds in memory.";
+
+    keys: Gauge = "tollgate_keys", "keys", ["issuer"],
+        "Verification keys of an issuer that are in use.";
+    keys_refreshed: Gauge = "tollgate_keys_last_success_timestamp_seconds", "seconds", ["issuer"],
+        "When an issuer's keys were last read or fetched, in seconds since 1970; 0 before the first time.";
+    keys_refreshes: Counter = "tollgate_keys_refreshes_total", "refreshes", ["issuer", "result"],
+        "Attempts to read or fetch an issuer's keys, by result.";
+
+    reloads: Counter = "tollgate_reloads_total", "reloads", ["result"],
+        "Attempts to load the configuration, the first one included, by result.";
+    config_generation: Gauge = "tollgate_config_generation", "-", [],
+        "How many configurations have been in use; 1 after the start.";
+    config_loaded: Gauge = "tollgate_config_last_success_timestamp_seconds", "seconds", [],
+        "When the configuration in use was loaded, in seconds since 1970.";
+    config_current: Gauge = "tollgate_config_last_reload_successful", "-", [],
+        "1 if the last attempt to load the configuration succeeded, else 0.";
+    certificate_expiry: Gauge = "tollgate_certificate_expiry_timestamp_seconds", "seconds", ["certificate"],
+        "When a certificate ends, in seconds since 1970.";
+
+    access_log_lines: Counter = "tollgate_access_log_lines_total", "lines", [],
+        "Lines handed to the access log.";
+    access_log_dropped: Counter = "tollgate_access_log_dropped_total", "lines", [],
+        "Lines of the access log that were lost, because they were written slower than they came or could not be.";
+    state: Gauge = "tollgate_state", "-", ["state"],
+        "1 for the state that the gateway is in, 0 for the others.";
+    build: Gauge = "tollgate_build_info", "-", ["version"],
+        "Always 1; the label says which version runs.";
+}

@@ -1,0 +1,215 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::*;
+use crate::base::clock::UnixTime;
+use crate::rejection::Code;
+
+/// A gateway's metrics with at least one series of every row.
+fn full() -> std::sync::Arc<Metrics> {
+    let metrics = Metrics::new();
+    let route = metrics.route("central", "GET /devices/{id}");
+    let ms = Duration::from_millis(3);
+    route.ended(Outcome::Answered, Some(StatusCode::OK), ms);
+    route.ended(
+        Outcome::Refused(Code::RateLimited),
+        Some(StatusCode::TOO_MANY_REQUESTS),
+        ms,
+    );
+    route.ended(Outcome::ClientGone, None, ms);
+    route.ended(Outcome::UpstreamCut, Some(StatusCode::OK), ms);
+    metrics
+        .endpoint("monitoring", "10.0.0.1:80", "us-1")
+        .failures
+        .inc("cut");
+    metrics.issuer("idp").refused.inc("signature");
+    metrics.limit("per-customer").refusals.inc();
+    metrics.listener("127.0.0.1:8080").refused.inc("cap");
+    metrics.reload_succeeded(1, UnixTime(1_700_000_000));
+    metrics.certificates([("api.example.com", UnixTime(1_800_000_000))]);
+    metrics.entered(LifeState::Ready);
+    metrics
+}
+
+#[test]
+fn every_row_of_the_table_is_in_the_output_with_its_help_and_its_type() {
+    let text = full().render();
+    for row in TABLE {
+        assert!(
+            text.contains(&format!("# HELP {} {}\n", row.name, row.help)),
+            "{}",
+            row.name
+        );
+        assert!(
+            text.contains(&format!("# TYPE {} {}\n", row.name, row.kind.as_str())),
+            "{}",
+            row.name
+        );
+    }
+    assert!(text.contains("process_resident_memory_bytes"));
+}
+
+#[test]
+fn a_refusal_is_counted_by_its_code_and_an_answer_by_its_class() {
+    let text = full().render();
+    for line in [
+        "tollgate_requests_total{api=\"central\",route=\"GET /devices/{id}\",code=\"2xx\"} 1",
+        "tollgate_requests_total{api=\"central\",route=\"GET /devices/{id}\",code=\"rate_limited\"} 1",
+        "tollgate_requests_total{api=\"central\",route=\"GET /devices/{id}\",code=\"client_gone\"} 1",
+        "tollgate_requests_total{api=\"central\",route=\"GET /devices/{id}\",code=\"upstream_cut\"} 1",
+        "tollgate_refusals_total{api=\"central\",code=\"rate_limited\"} 1",
+        "tollgate_state{state=\"ready\"} 1",
+        "tollgate_state{state=\"starting\"} 0",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn names_say_their_unit_and_counters_end_in_total() {
+    for row in TABLE {
+        assert!(
+            row.name.starts_with("tollgate_") || row.name == "http_server_request_duration_seconds",
+            "{}",
+            row.name
+        );
+        assert_eq!(
+            row.name.ends_with("_total"),
+            row.kind == Kind::Counter,
+            "{}",
+            row.name
+        );
+        if row.unit == "seconds" {
+            assert!(row.name.ends_with("_seconds"), "{}", row.name);
+        }
+        assert!(row.help.ends_with('.'), "{}", row.name);
+    }
+}
+
+#[test]
+fn no_label_is_taken_from_who_calls_or_what_is_asked() {
+    for row in TABLE {
+        for label in row.labels {
+            assert!(
+                [
+                    "api",
+                    "route",
+                    "code",
+                    "status_class",
+                    "listener",
+                    "reason",
+                    "backend",
+                    "region",
+                    "endpoint",
+                    "issuer",
+                    "limit",
+                    "result",
+                    "certificate",
+                    "state",
+                    "version",
+                ]
+                .contains(label),
+                "{}: {label} is not known to be a closed set",
+                row.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_route_costs_a_bounded_number_of_series_whatever_is_asked_of_it() {
+    let metrics = Metrics::new();
+    let route = metrics.route("central", "devices");
+    for status in 100..600 {
+        let status = StatusCode::from_u16(status).ok();
+        route.ended(Outcome::Answered, status, Duration::ZERO);
+        for code in Code::ALL {
+            route.ended(Outcome::Refused(*code), status, Duration::ZERO);
+        }
+    }
+    let series = metrics
+        .render()
+        .lines()
+        .filter(|line| line.contains("route=\"devices\""))
+        .count();
+    // Five classes with a counter and a histogram of 15 buckets, sum and count; one counter a refusal; the first class
+    // is made with the route.
+    assert_eq!(series, 5 * (1 + 17) + Code::ALL.len());
+}
+
+#[test]
+fn a_route_that_a_reload_brings_back_goes_on_counting() {
+    let metrics = Metrics::new();
+    for _ in 0..2 {
+        metrics
+            .route("central", "devices")
+            .ended(Outcome::Answered, Some(StatusCode::OK), Duration::ZERO);
+    }
+    assert!(
+        metrics
+            .render()
+            .contains("tollgate_requests_total{api=\"central\",route=\"devices\",code=\"2xx\"} 2")
+    );
+}
+
+#[test]
+fn promtool_finds_nothing_to_complain_of() {
+    let child = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "promtool is needed here (Debian package prometheus): {error}"
+            );
+            eprintln!("skipped: promtool is not installed (Debian package prometheus)");
+            return;
+        }
+    };
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(full().render().as_bytes())
+        .unwrap();
+    let said = child.wait_with_output().unwrap();
+    assert!(
+        said.status.success() && said.stdout.is_empty() && said.stderr.is_empty(),
+        "{}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+}
+
+#[test]
+fn the_manual_lists_every_metric_as_the_table_does() {
+    let mut table = String::from("| metric | kind | unit | labels | what it says |\n|---|---|---|---|---|\n");
+    for row in TABLE {
+        let labels = if row.labels.is_empty() {
+            "-".to_owned()
+        } else {
+            row.labels
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        table.push_str(&format!(
+            "| `{}` | {} | {} | {labels} | {} |\n",
+            row.name,
+            row.kind.as_str(),
+            row.unit,
+            row.help
+        ));
+    }
+    let page = include_str!("../../../docs/metrics.md");
+    assert!(page.contains(&table), "put this into docs/metrics.md:\n\n{table}");
+}
