@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::http::body::BodyError;
+
 /// A refusal. A new variant does not compile until it has a code, a status, a fault, a retry rule and a close rule.
 #[derive(Debug, thiserror::Error)]
 pub enum Rejection {
@@ -378,6 +380,16 @@ impl Rejection {
             | Rejection::Overloaded(_)
             | Rejection::AuthorityUnavailable
             | Rejection::UpstreamTimeout { .. } => false,
+        }
+    }
+}
+
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Rejection {
+        match error {
+            BodyError::TooLarge { limit } => Rejection::BodyTooLarge { limit },
+            BodyError::Idle => Rejection::RequestTimeout,
+            BodyError::Broken => Rejection::BadRequest(BadRequest::Body),
         }
     }
 }
