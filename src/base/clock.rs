@@ -82,6 +82,16 @@ impl Clock {
         }
     }
 
+    /// The wall reading in milliseconds since 1970, for log lines.
+    pub fn unix_millis(&self) -> i64 {
+        match &self.0 {
+            Source::System { .. } => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Source::Manual(manual) => manual.unix.load(Ordering::Acquire).saturating_mul(1_000),
+        }
+    }
+
     /// Moves a manual clock forward on both scales (wall time by whole seconds). No effect on the system clock.
     pub fn advance(&self, span: Duration) {
         if let Source::Manual(manual) = &self.0 {
