@@ -1,1 +1,10 @@
-//! admin
+//! Floor 4: the admin listener. What probes, scrapers and operators ask, beside the traffic and not in its way.
+
+mod routes;
+mod serve;
+
+pub use routes::{AdminState, Readiness, Reason};
+pub use serve::{AdminError, Handle, serve};
+
+#[cfg(test)]
+mod tests;
