@@ -1,1 +1,5 @@
-//! limits
+//! How much a caller may ask for: named token buckets, and caps on the items of one call.
+
+pub mod bucket;
+pub mod key;
+pub mod table;
