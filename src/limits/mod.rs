@@ -1,5 +1,6 @@
 //! How much a caller may ask for: named token buckets, and caps on the items of one call.
 
 pub mod bucket;
+pub mod json;
 pub mod key;
 pub mod table;
