@@ -28,6 +28,7 @@ const NONE: u32 = u32::MAX;
 /// The buckets of one limit. Lives as long as a limit of that name does; a reload takes it over.
 #[derive(Debug)]
 pub struct Table {
+    id: u64,
     shards: Box<[Mutex<Shard>]>,
     keys: KeyMaker,
     most_per_shard: u32,
@@ -133,6 +134,9 @@ impl Drop for Cell {
     }
 }
 
+/// Source of the tables' numbers.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 impl Table {
     /// Live buckets that a limit may have at the same time, unless said otherwise: about 90 MiB if all were used.
     pub const MOST: usize = 1 << 21;
@@ -141,11 +145,17 @@ impl Table {
     pub fn new(most: usize) -> Table {
         let most_per_shard = u32::try_from(most.div_ceil(SHARDS)).map_or(NONE - 1, |most| most.clamp(1, NONE - 1));
         Table {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
             keys: KeyMaker::new(),
             most_per_shard,
             generation: AtomicU64::new(0),
         }
+    }
+
+    /// A number that no other table of this process has.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Starts the key of a bucket of this table.
