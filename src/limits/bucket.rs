@@ -134,10 +134,7 @@ impl Bucket {
 
     /// Looks without spending.
     pub fn peek(&self, word: &AtomicU64, now: Tick) -> Level {
-        let debt = word
-            .load(Ordering::Acquire)
-            .saturating_sub(now.0)
-            .min(self.span);
+        let debt = word.load(Ordering::Acquire).saturating_sub(now.0).min(self.span);
         let remaining = self.span.saturating_sub(debt) / self.token;
         let over = debt % self.token;
         let next = match (debt, over) {
@@ -155,7 +152,10 @@ impl Bucket {
     /// The span in a form that fits beside a slot's other words: an `f32`, never above the true span and within 12 parts in
     /// 10^8 of it. Two buckets with the same stamp need no [`Bucket::rescale`]: the same debt is the same fraction of both.
     pub(super) fn stamp(&self) -> u32 {
-        #[expect(clippy::cast_precision_loss, reason = "the precision of an f32 is what a stamp promises")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the precision of an f32 is what a stamp promises"
+        )]
         let nearest = self.span as f32;
         // Rounded down, so that a fraction of it comes out too large, never too small: that would be a refill.
         let above = f64::from(nearest) > self.span as f64;

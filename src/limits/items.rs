@@ -45,10 +45,7 @@ impl ItemCap {
         for value in query::values(query, name) {
             let found = whole_number(&value).ok_or(Rejection::BadRequest(BadRequest::ItemsQuery))?;
             if found > self.max {
-                return Err(Rejection::ItemCapExceeded {
-                    found,
-                    max: self.max,
-                });
+                return Err(Rejection::ItemCapExceeded { found, max: self.max });
             }
         }
         Ok(())
@@ -85,7 +82,11 @@ impl ItemCap {
         Ok(Body::full(held))
     }
 
-    async fn read<'p>(&self, pointer: &'p [String], mut body: Body) -> Result<(Counter<'p>, Bytes), Rejection> {
+    async fn read<'p>(
+        &self,
+        pointer: &'p [String],
+        mut body: Body,
+    ) -> Result<(Counter<'p>, Bytes), Rejection> {
         let mut counter = Counter::new(pointer, self.max);
         let mut held = Held::Nothing;
         while let Some(frame) = body.frame().await {
@@ -162,8 +163,8 @@ fn whole_number(text: &str) -> Option<u64> {
 /// No content coding, or the one that changes nothing (RFC 9110 section 8.4.1).
 fn is_plain(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).iter().all(|line| {
-        line.as_bytes()
-            .split(|byte| *byte == b',')
-            .all(|coding| coding.trim_ascii().is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
+        line.as_bytes().split(|byte| *byte == b',').all(|coding| {
+            coding.trim_ascii().is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity")
+        })
     })
 }

@@ -266,7 +266,8 @@ impl<'p> Counter<'p> {
 
     /// The innermost open container, if it lies on the way.
     fn here(&mut self) -> Option<&mut OnWay> {
-        if self.counted_at.is_none() && usize::try_from(self.depth).is_ok_and(|depth| depth == self.way.len()) {
+        if self.counted_at.is_none() && usize::try_from(self.depth).is_ok_and(|depth| depth == self.way.len())
+        {
             self.way.last_mut()
         } else {
             None
@@ -382,7 +383,11 @@ impl<'p> Counter<'p> {
         if byte != b'"' {
             return Err(Fault::Malformed);
         }
-        let used = if self.here().is_some() { Use::Collect } else { Use::SkipName };
+        let used = if self.here().is_some() {
+            Use::Collect
+        } else {
+            Use::SkipName
+        };
         self.name.bytes.clear();
         self.name.hopeless = false;
         self.text_begins(used);
@@ -440,10 +445,7 @@ impl<'p> Counter<'p> {
     }
 
     fn text_begins(&mut self, used: Use) {
-        self.text = Text {
-            used,
-            at: At::Plain,
-        };
+        self.text = Text { used, at: At::Plain };
         self.state = State::Text;
     }
 
@@ -512,11 +514,7 @@ impl<'p> Counter<'p> {
                 high: Some(high),
             },
             At::LowBackslash(_) | At::LowU(_) => return Err(Fault::Malformed),
-            At::Sequence {
-                missing,
-                least,
-                most,
-            } => {
+            At::Sequence { missing, least, most } => {
                 if !(least..=most).contains(&byte) {
                     return Err(Fault::Malformed);
                 }
@@ -558,7 +556,9 @@ impl<'p> Counter<'p> {
             Use::Skip | Use::SkipName => Ok(()),
             Use::Collect => {
                 // Folding changes a name's length by less than a factor of three in either direction.
-                let longest = self.segment().map_or(0, |segment| segment.len().saturating_mul(3));
+                let longest = self
+                    .segment()
+                    .map_or(0, |segment| segment.len().saturating_mul(3));
                 if self.name.bytes.len() + bytes.len() > longest {
                     self.name.hopeless = true;
                 } else if !self.name.hopeless {
@@ -599,11 +599,7 @@ fn sequence_begins(byte: u8) -> Result<At, Fault> {
         0xf4 => (3, 0x80, 0x8f),
         _ => return Err(Fault::Malformed),
     };
-    Ok(At::Sequence {
-        missing,
-        least,
-        most,
-    })
+    Ok(At::Sequence { missing, least, most })
 }
 
 /// Upper case, then lower: so that also `ſ` is an `s`, and the Kelvin sign a `k`, as some readers have it.

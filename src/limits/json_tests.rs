@@ -31,7 +31,11 @@ fn counts_the_array_at_the_pointer() {
         ("", "[]", 0),
         ("", "[1,2,3]", 3),
         ("", " [ [1,2] , {\"a\":[1,2,3]} ] ", 2),
-        ("/devices", r#"{"devices":[{"serial":"a","mac":"b"},{}],"group":"x"}"#, 2),
+        (
+            "/devices",
+            r#"{"devices":[{"serial":"a","mac":"b"},{}],"group":"x"}"#,
+            2,
+        ),
         ("/devices", r#"{"group":["devices",1,2,3],"devices":[1]}"#, 1),
         ("/devices", r#"{"x":{"devices":[1,2,3]},"devices":[]}"#, 0),
         ("/a/b", r#"{"a":{"b":[1,2]},"b":[1,2,3]}"#, 2),
@@ -78,7 +82,15 @@ fn aruba_16_a_body_that_is_a_json_string_is_decoded_once_and_no_deeper() {
     assert_eq!(count("/devices", 50, twice.as_bytes()), Err(Fault::Malformed));
     assert_eq!(count("", 50, br#""[1,2]""#), Ok(2));
     assert_eq!(count("", 50, br#""\u005b1,2]""#), Ok(2));
-    for bad in [r#""""#, r#"" ""#, r#""[1,2""#, r#""[1] x""#, r#""[1]"x"#, r#""[1]" "[1]""#, r#""[1]"#] {
+    for bad in [
+        r#""""#,
+        r#"" ""#,
+        r#""[1,2""#,
+        r#""[1] x""#,
+        r#""[1]"x"#,
+        r#""[1]" "[1]""#,
+        r#""[1]"#,
+    ] {
         assert_eq!(count("", 50, bad.as_bytes()), Err(Fault::Malformed), "{bad}");
     }
 }
@@ -102,10 +114,17 @@ fn what_two_readers_may_read_in_two_ways_is_refused() {
         ("", "{}"),
         ("", "5"),
     ] {
-        assert_eq!(count(at, 50, text.as_bytes()), Err(Fault::Malformed), "{at} {text}");
+        assert_eq!(
+            count(at, 50, text.as_bytes()),
+            Err(Fault::Malformed),
+            "{at} {text}"
+        );
     }
     // A repeated name elsewhere does not change what is counted.
-    assert_eq!(count("/devices", 50, br#"{"x":1,"x":2,"devices":[{"a":1,"a":2}]}"#), Ok(1));
+    assert_eq!(
+        count("/devices", 50, br#"{"x":1,"x":2,"devices":[{"a":1,"a":2}]}"#),
+        Ok(1)
+    );
 }
 
 #[test]
@@ -253,7 +272,10 @@ fn oracle(value: &Value, at: &[String]) -> Result<u64, Fault> {
 }
 
 fn split_at(text: &[u8], borders: &[prop::sample::Index]) -> Vec<Vec<u8>> {
-    let mut borders: Vec<usize> = borders.iter().map(|border| border.index(text.len() + 1)).collect();
+    let mut borders: Vec<usize> = borders
+        .iter()
+        .map(|border| border.index(text.len() + 1))
+        .collect();
     borders.sort_unstable();
     let mut pieces = Vec::new();
     let mut begin = 0;

@@ -108,7 +108,10 @@ mod tests {
             }
             key.finish()
         };
-        assert_ne!(key(&[(b'c', "ab"), (b'c', "c")]), key(&[(b'c', "a"), (b'c', "bc")]));
+        assert_ne!(
+            key(&[(b'c', "ab"), (b'c', "c")]),
+            key(&[(b'c', "a"), (b'c', "bc")])
+        );
         assert_ne!(key(&[(b'c', "a")]), key(&[(b't', "a")]));
         assert_ne!(key(&[(b'c', "a")]), key(&[]));
         assert_eq!(key(&[(b'c', "a")]), key(&[(b'c', "a")]));

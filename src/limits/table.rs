@@ -143,7 +143,8 @@ impl Table {
 
     /// An empty table for at most `most` live buckets, rounded up to a multiple of 64. It takes memory as it fills.
     pub fn new(most: usize) -> Table {
-        let most_per_shard = u32::try_from(most.div_ceil(SHARDS)).map_or(NONE - 1, |most| most.clamp(1, NONE - 1));
+        let most_per_shard =
+            u32::try_from(most.div_ceil(SHARDS)).map_or(NONE - 1, |most| most.clamp(1, NONE - 1));
         Table {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
@@ -211,7 +212,10 @@ impl Table {
     fn shard(&self, Key([_, second]): Key) -> MutexGuard<'_, Shard> {
         // The first half places the key inside the shard, the second chooses the shard.
         let at = usize::try_from(second % SHARDS as u64).unwrap_or(0);
-        #[expect(clippy::indexing_slicing, reason = "there are SHARDS shards, and `at` is a remainder of that")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "there are SHARDS shards, and `at` is a remainder of that"
+        )]
         lock(&self.shards[at])
     }
 }
