@@ -1,1 +1,21 @@
-//! upstream
+//! Forwarding: a backend's endpoints, the connections to them, and one exchange on such a connection.
+
+mod alarm;
+mod answer;
+mod balance;
+mod body;
+mod connection;
+mod deadlines;
+mod endpoint;
+mod forward;
+mod group;
+mod lease;
+mod note;
+mod outbound;
+mod pool;
+mod request;
+mod service;
+
+pub use body::{UpstreamBody, UpstreamBodyError};
+pub use note::UpstreamNote;
+pub use service::{EndpointFacts, Service, ServiceError};

@@ -1,0 +1,200 @@
+//! Open connections to an endpoint, HTTP/1.1 or HTTP/2, with the tasks that drive them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::outbound::Outbound;
+use crate::base::tasks;
+use crate::net::dial::{Heard, Line};
+
+/// What is read at once, and therefore the longest head of an answer. 64 KiB holds any sane head and lets a large body
+/// come in few reads; a stuck client cannot make a connection hold more.
+const READ_BUFFER: usize = 64 * 1024;
+/// Field lines of an answer at most.
+const ANSWER_FIELDS: usize = 100;
+/// The fields of an HTTP/2 answer, decoded, at most (RFC 9113 section 6.5.2).
+const ANSWER_FIELD_BYTES: u32 = 64 * 1024;
+/// HTTP/2 windows: enough that one stream is not held up by the round trip in a data centre, little enough that a stuck
+/// client costs no more than one stream's window.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+/// A busy HTTP/2 connection that says nothing is asked by PING after so long, and given up after [`PING_TIMEOUT`]: many
+/// calls hang on it, and none of their deadlines would take it out of the pool.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An HTTP/1.1 connection: one exchange at a time.
+pub(super) struct Http1 {
+    pub(super) sender: http1::SendRequest<Outbound>,
+    task: AbortHandle,
+    pub(super) heard: Heard,
+    /// Kept here while the connection is idle.
+    pub(super) alarm: Alarm,
+    pub(super) born: Instant,
+    pub(super) idle_since: Instant,
+    /// An exchange is under way.
+    pub(super) busy: bool,
+}
+
+impl Http1 {
+    pub(super) async fn open(line: Line) -> hyper::Result<Box<Http1>> {
+        let heard = line.heard();
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(READ_BUFFER)
+            .max_headers(ANSWER_FIELDS)
+            .writev(false)
+            .handshake(TokioIo::new(line))
+            .await?;
+        let task = tasks::spawn("upstream http/1.1", async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to an endpoint ended");
+            }
+        });
+        let now = Instant::now();
+        Ok(Box::new(Http1 {
+            sender,
+            task: task.abort_handle(),
+            heard,
+            alarm: Alarm::default(),
+            born: now,
+            idle_since: now,
+            busy: false,
+        }))
+    }
+}
+
+impl Drop for Http1 {
+    /// An idle connection closes in order when its sender goes. One that is given up within an exchange is cut at once:
+    /// its task could be stuck in writing a request that nobody reads.
+    fn drop(&mut self) {
+        if self.busy {
+            self.task.abort();
+        }
+    }
+}
+
+type Driver = http2::Connection<TokioIo<Line>, Outbound, Named>;
+
+/// An HTTP/2 connection: many exchanges at a time.
+pub(super) struct Http2 {
+    sender: http2::SendRequest<Outbound>,
+    /// Shared with the task that drives it, since only the connection itself knows how many streams the peer allows.
+    driver: Arc<Mutex<Driver>>,
+    pub(super) born: Instant,
+    /// Streams in use.
+    streams: AtomicUsize,
+    /// When the last stream ended, in milliseconds from `born`.
+    quiet_since: AtomicU64,
+}
+
+impl Http2 {
+    pub(super) async fn open(line: Line) -> hyper::Result<Arc<Http2>> {
+        let (sender, connection) = http2::Builder::new(Named)
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(ANSWER_FIELD_BYTES)
+            // Nothing is ever pushed to us (RFC 9113 section 8.4); the library switches it off.
+            .max_send_buf_size(READ_BUFFER)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(false)
+            .handshake(TokioIo::new(line))
+            .await?;
+        let driver = Arc::new(Mutex::new(connection));
+        tasks::spawn("upstream http/2", Drive(Arc::clone(&driver)));
+        Ok(Arc::new(Http2 {
+            sender,
+            driver,
+            born: Instant::now(),
+            streams: AtomicUsize::new(0),
+            quiet_since: AtomicU64::new(0),
+        }))
+    }
+
+    /// A sender of its own for one exchange.
+    pub(super) fn sender(&self) -> http2::SendRequest<Outbound> {
+        self.sender.clone()
+    }
+
+    /// The peer went away or said so (GOAWAY): no new streams. Those that run go on.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Takes up a stream if the peer's limit leaves one.
+    pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
+        // A peer that allows none for now (RFC 9113 section 6.5.2) still gets one: the request waits for its permission
+        // until the deadline, instead of a new connection for every request.
+        let limit = lock(&self.driver).current_max_send_streams().max(1);
+        self.streams
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                (used < limit).then_some(used + 1)
+            })
+            .ok()?;
+        Some(Stream(Arc::clone(self)))
+    }
+
+    /// For how long no stream has been in use; `None` while one is.
+    pub(super) fn quiet(&self, now: Instant) -> Option<Duration> {
+        if self.streams.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let since = self.born + Duration::from_millis(self.quiet_since.load(Ordering::Relaxed));
+        Some(now.saturating_duration_since(since))
+    }
+}
+
+/// The use of one stream of a connection; given back when it is dropped.
+pub(super) struct Stream(pub(super) Arc<Http2>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let now = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.quiet_since.store(now, Ordering::Relaxed);
+        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Polls a connection that others may look at in between.
+struct Drive(Arc<Mutex<Driver>>);
+
+impl Future for Drive {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut *lock(&self.0)).poll(cx).map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection to an endpoint ended");
+            }
+        })
+    }
+}
+
+/// Nothing is left half done under these locks when a holder panics, so a poisoned one is still good.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the library's own tasks by our rules.
+#[derive(Debug, Clone, Copy)]
+struct Named;
+
+impl<F> hyper::rt::Executor<F> for Named
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        tasks::spawn("upstream http/2 stream", task);
+    }
+}

@@ -1,0 +1,269 @@
+//! One exchange: find a connection, send, wait for the head, hand over the body. And what may be tried again.
+//!
+//! A request is sent a second time only if
+//!
+//! - nothing of it was sent: the connection gives it back. That holds for every method.
+//! - or it went out on a connection that was open before and ended without a byte of an answer, the method is idempotent
+//!   and the body can be had again. The endpoint closed an idle connection at the moment we took it up, most likely.
+//!
+//! It is tried once, on another connection. An endpoint that cannot be connected to was sent nothing either; then the next
+//! endpoint's turn comes, until the deadline.
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use tokio::time::Instant;
+
+use super::answer;
+use super::balance::Walk;
+use super::body::UpstreamBody;
+use super::deadlines::{Deadlines, Expired};
+use super::lease::{Held, Lease};
+use super::outbound::Outbound;
+use super::pool::{Avoid, count};
+use super::request::{self, Copy};
+use super::service::Service;
+use super::{UpstreamNote, endpoint::Endpoint};
+use crate::config::plan::RegionRef;
+use crate::http::body::{Body, Fate};
+use crate::rejection::Rejection;
+
+/// A request that was given back so often is given up: something accepts connections and closes them at once.
+const GIVEN_BACK: u8 = 3;
+
+impl Service {
+    /// Sends `request` to an endpoint of `region` (or to one of no region, if the region has none) and returns its answer
+    /// when the head is there. `shard` is the number of the calling worker.
+    ///
+    /// `request` comes as the headers stage leaves it: target in origin form, `Host` set, no hop-by-hop fields, no
+    /// `Expect`. Interim answers (1xx) of the endpoint end here: the gateway asks for none, it answers `100-continue`
+    /// itself, and its server side cannot send others.
+    ///
+    /// `fate` tells what became of the client's body, so that its failure is not taken for the endpoint's.
+    ///
+    /// # Errors
+    /// - [`Rejection::RegionUnavailable`]: no endpoint for the region;
+    /// - [`Rejection::UpstreamUnreachable`]: none can be connected to, or the name does not resolve;
+    /// - [`Rejection::UpstreamInvalid`]: it broke off before the head, or the head must not be passed on;
+    /// - [`Rejection::UpstreamTimeout`]: no head within the first-byte deadline, or the exchange's whole time is up;
+    /// - what became of the client's body: [`Rejection::BodyTooLarge`], [`Rejection::RequestTimeout`],
+    ///   [`Rejection::BadRequest`].
+    pub async fn forward(
+        &self,
+        shard: usize,
+        region: Option<RegionRef>,
+        request: Request<Body>,
+        fate: Option<Fate>,
+        note: &mut UpstreamNote,
+    ) -> Result<Response<UpstreamBody>, Rejection> {
+        let began = Instant::now();
+        let deadlines = Deadlines::new(began, &self.0.timeouts);
+        let mut avoid = Avoid::Nothing;
+        let (mut lease, mut reused) = self.lease(shard, region, &deadlines, &avoid, note).await?;
+        let mut outgoing = request::prepare(request, &lease.shard().connector, began)?;
+        let mut given_back = 0;
+        let mut retried = false;
+        loop {
+            note.attempts = note.attempts.saturating_add(1);
+            let sent = Instant::now();
+            let copy = if reused && !retried {
+                Copy::of(&outgoing, sent)
+            } else {
+                None
+            };
+            lease.progress = outgoing.body().progress();
+            let outcome = send(&mut lease, outgoing, &deadlines, sent).await;
+            let mut error = match outcome {
+                Ok(Ok(answer)) => {
+                    note.first_byte = sent.elapsed();
+                    return accept(answer, lease, deadlines);
+                }
+                Ok(Err(error)) => error,
+                Err(expired) => return Err(expired.into()),
+            };
+            if let Some(failure) = fate.as_ref().and_then(Fate::failure) {
+                return Err(failure.into());
+            }
+            match (error.take_message(), copy) {
+                (Some(message), _) if given_back < GIVEN_BACK => {
+                    given_back += 1;
+                    outgoing = message;
+                }
+                (Some(_), _) => return Err(Rejection::UpstreamUnreachable),
+                (None, Some(copy)) if !lease.heard_something() => {
+                    retried = true;
+                    outgoing = copy.into_request();
+                }
+                (None, _) => {
+                    tracing::debug!(
+                        endpoint = &*lease.shard().label,
+                        error = %error.into_error(),
+                        "an endpoint broke off before its answer"
+                    );
+                    return Err(Rejection::UpstreamInvalid);
+                }
+            }
+            count(&lease.shard().counts.retries);
+            avoid = lease.to_avoid();
+            std::mem::drop(lease);
+            (lease, reused) = self.lease(shard, region, &deadlines, &avoid, note).await?;
+        }
+    }
+
+    /// A connection for one exchange, and whether it had been open before.
+    async fn lease(
+        &self,
+        shard: usize,
+        region: Option<RegionRef>,
+        deadlines: &Deadlines,
+        avoid: &Avoid,
+        note: &mut UpstreamNote,
+    ) -> Result<(Lease, bool), Rejection> {
+        let walk = match self.pooled(shard, region, avoid)? {
+            Ok(lease) => {
+                note.endpoint = Some(lease.shard().label.clone());
+                return Ok((lease, true));
+            }
+            Err(walk) => walk,
+        };
+        // Opening a connection is rare and its state large; in a box it does not make every request's state large.
+        let before = Instant::now();
+        let opened = Box::pin(self.open(shard, region, walk, deadlines, avoid, note)).await;
+        note.connect += before.elapsed();
+        opened
+    }
+
+    /// The endpoint whose turn it is: a connection that is open, or where to begin to open one.
+    fn pooled(
+        &self,
+        shard: usize,
+        region: Option<RegionRef>,
+        avoid: &Avoid,
+    ) -> Result<Result<Lease, Walk>, Rejection> {
+        let board = self.0.board.load();
+        let group = board.group(region).ok_or(Rejection::RegionUnavailable)?;
+        let now = Instant::now();
+        let is_aside = |endpoint: &Endpoint| endpoint.is_aside(now);
+        let Some(first) = group.first(shard, self.0.balance, is_aside) else {
+            // The region has endpoints, but none of their names has resolved.
+            self.0.suspect_names();
+            return Err(Rejection::UpstreamUnreachable);
+        };
+        let walk = Walk::from(first, group.endpoints.len());
+        let turn = Walk::from(first, group.endpoints.len())
+            .next(|at| group.endpoints.get(at).is_some_and(|endpoint| is_aside(endpoint)));
+        let lease = turn
+            .and_then(|at| group.endpoints.get(at))
+            .and_then(|endpoint| endpoint.pooled(shard, now, &self.0.pool, avoid));
+        Ok(lease.ok_or(walk))
+    }
+
+    /// Opens a connection to the first endpoint of the walk that lets us.
+    async fn open(
+        &self,
+        shard: usize,
+        region: Option<RegionRef>,
+        mut walk: Walk,
+        deadlines: &Deadlines,
+        avoid: &Avoid,
+        note: &mut UpstreamNote,
+    ) -> Result<(Lease, bool), Rejection> {
+        let board = self.0.board.load_full();
+        let group = board.group(region).ok_or(Rejection::RegionUnavailable)?;
+        loop {
+            let now = Instant::now();
+            if now >= deadlines.all_connects_by() {
+                return Err(Rejection::UpstreamUnreachable);
+            }
+            let Some(endpoint) = walk
+                .next(|at| {
+                    group
+                        .endpoints
+                        .get(at)
+                        .is_some_and(|endpoint| endpoint.is_aside(now))
+                })
+                .and_then(|at| group.endpoints.get(at))
+            else {
+                return Err(Rejection::UpstreamUnreachable);
+            };
+            if let Some(lease) = endpoint.pooled(shard, now, &self.0.pool, avoid) {
+                note.endpoint = Some(lease.shard().label.clone());
+                return Ok((lease, true));
+            }
+            match endpoint
+                .open(shard, &self.0.pool, avoid, deadlines.connect_by(now))
+                .await
+            {
+                Ok((lease, reused)) => {
+                    note.endpoint = Some(lease.shard().label.clone());
+                    return Ok((lease, reused));
+                }
+                Err(error) => {
+                    note.failed_connects = note.failed_connects.saturating_add(1);
+                    tracing::warn!(
+                        endpoint = endpoint.connector.label(), address = %endpoint.address, %error,
+                        "cannot connect to an endpoint; it is set aside"
+                    );
+                    endpoint.set_aside(self.0.set_aside);
+                    self.0.suspect_names();
+                }
+            }
+        }
+    }
+}
+
+type Sent = Result<Response<Incoming>, TrySendError<Request<Outbound>>>;
+
+/// Gives the request to the connection and waits for the head of the answer.
+async fn send(
+    lease: &mut Lease,
+    request: Request<Outbound>,
+    deadlines: &Deadlines,
+    sent: Instant,
+) -> Result<Sent, Expired> {
+    let Lease {
+        held,
+        alarm,
+        progress,
+        ..
+    } = lease;
+    match held {
+        Held::Http1(connection) => {
+            let head = connection.sender.try_send_request(request);
+            deadlines.head(head, sent, alarm, progress.as_deref()).await
+        }
+        Held::Http2(stream) => {
+            let head = stream.0.sender().try_send_request(request);
+            deadlines.head(head, sent, alarm, progress.as_deref()).await
+        }
+    }
+}
+
+/// The head is there: pass it on, if it may be.
+fn accept(
+    mut answer: Response<Incoming>,
+    lease: Lease,
+    deadlines: Deadlines,
+) -> Result<Response<UpstreamBody>, Rejection> {
+    if !answer::fit(&mut answer) {
+        tracing::debug!(
+            endpoint = &*lease.shard().label,
+            status = answer.status().as_u16(),
+            "an endpoint's answer must not be passed on"
+        );
+        return Err(Rejection::UpstreamInvalid);
+    }
+    Ok(answer.map(|body| UpstreamBody::new(body, lease, deadlines)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles only if the pipeline can run on a runtime with several threads.
+    #[expect(dead_code, reason = "its being compiled is the test")]
+    fn forwarding_may_change_threads(service: &Service, note: &mut UpstreamNote) {
+        fn is_send<T: Send>(_: T) {}
+        is_send(service.forward(0, None, Request::new(Body::empty()), None, note));
+    }
+}

@@ -1,0 +1,129 @@
+//! The request as it goes to the endpoint: form of the target, framing, and what is kept of it for a second try.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::endpoint::Connector;
+use super::outbound::Outbound;
+use crate::config::plan::UpstreamProtocol;
+use crate::http::body::Body;
+use crate::rejection::{BadRequest, Rejection};
+
+/// Turns the gateway's request into one for an endpoint like `connector`.
+///
+/// What is expected of it: the target in origin form, `Host` set, hop-by-hop fields and `Expect` gone (the gateway's own
+/// server answers `100-continue` itself when the body is first asked for, RFC 9110 section 10.1.1).
+///
+/// # Errors
+/// [`BadRequest::Host`] when HTTP/2 is spoken and `Host` is no authority.
+pub(super) fn prepare(
+    request: Request<Body>,
+    connector: &Connector,
+    now: Instant,
+) -> Result<Request<Outbound>, Rejection> {
+    let (mut parts, body) = request.into_parts();
+    // Nothing that the server left there means anything on the next hop.
+    parts.extensions.clear();
+    frame(&mut parts.headers, &body, connector.protocol);
+    match connector.protocol {
+        UpstreamProtocol::Http1 => parts.version = Version::HTTP_11,
+        UpstreamProtocol::Http2 => {
+            parts.version = Version::HTTP_2;
+            // RFC 9113 section 8.3.1: `:authority` takes the place of Host, and there is only one of the two.
+            let host = parts.headers.remove(HOST);
+            parts.uri =
+                absolute(parts.uri, host, connector).ok_or(Rejection::BadRequest(BadRequest::Host))?;
+        }
+    }
+    Ok(Request::from_parts(parts, Outbound::new(body, now)))
+}
+
+/// Makes the framing fields agree with the body, so that the connection's own framing and the fields say the same.
+fn frame(headers: &mut HeaderMap, body: &Body, protocol: UpstreamProtocol) {
+    headers.remove(TRANSFER_ENCODING);
+    if body.is_end_stream() {
+        // A length without a body would let the endpoint take the next request for the body of this one.
+        if headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+            headers.remove(CONTENT_LENGTH);
+        }
+        return;
+    }
+    match body.size_hint().exact() {
+        // The body's own length wins over the field: they can differ only if a stage replaced the body. Where there is
+        // no field, the connection adds it.
+        Some(length) => {
+            if headers
+                .get(CONTENT_LENGTH)
+                .is_some_and(|field| announced(field) != Some(length))
+            {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+        }
+        None if protocol == UpstreamProtocol::Http1 && !headers.contains_key(CONTENT_LENGTH) => {
+            // Said explicitly, since the library would drop the body of a GET otherwise.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        None => {}
+    }
+}
+
+fn announced(field: &HeaderValue) -> Option<u64> {
+    field.to_str().ok()?.parse().ok()
+}
+
+fn absolute(uri: Uri, host: Option<HeaderValue>, connector: &Connector) -> Option<Uri> {
+    let mut parts = uri.into_parts();
+    let authority = match host {
+        Some(host) => Authority::try_from(host.as_bytes()).ok()?,
+        None => Authority::from_maybe_shared(Bytes::from(connector.label())).ok()?,
+    };
+    parts.authority = Some(authority);
+    parts.scheme = Some(if connector.tls.is_some() {
+        Scheme::HTTPS
+    } else {
+        Scheme::HTTP
+    });
+    Uri::from_parts(parts).ok()
+}
+
+/// A request's head and body once more.
+pub(super) struct Copy {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    body: Outbound,
+}
+
+impl Copy {
+    /// A copy, if the request may be sent twice: an idempotent method (RFC 9110 section 9.2.2) and a body that can be
+    /// had again. "A proxy MUST NOT automatically retry non-idempotent requests."
+    ///
+    /// Sharing the bytes of all fields, it costs two allocations. It is made only for connections that were idle, which
+    /// the endpoint may have closed without our knowing yet.
+    pub(super) fn of(request: &Request<Outbound>, now: Instant) -> Option<Copy> {
+        if !request.method().is_idempotent() || !request.body().is_replayable() {
+            return None;
+        }
+        Some(Copy {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: request.headers().clone(),
+            body: request.body().replay(now)?,
+        })
+    }
+
+    pub(super) fn into_request(self) -> Request<Outbound> {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        *request.headers_mut() = self.headers;
+        request
+    }
+}
