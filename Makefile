@@ -1,0 +1,93 @@
+# Everything that developers and CI run. `make` alone lists it.
+# Each target looks first for what it needs and says what to install.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+CARGO ?= cargo
+PYTHON ?= python3
+# Seconds for each fuzz target, and for the soak.
+FUZZ_SECONDS ?= 30
+SOAK_SECONDS ?= 600
+# The comparison rig (optional): the folder that holds its `run`. Peers and scenarios as its README says.
+BENCH_RIG ?=
+BENCH_PEERS_RUN ?= haproxy,haproxy-cache,tollgate,tollgate-nocache
+BENCH_SCENARIOS ?= plain,seed,reject,seed-tls,seed-h2
+
+.PHONY: help
+help: ## this list
+	@echo "Tollgate. Targets:"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: need-rust
+need-rust:
+	@missing=0; \
+	if ! command -v $(CARGO) >/dev/null 2>&1; then \
+	  echo "cargo is missing. Install Rust from https://rustup.rs/ (the version is in rust-toolchain.toml)." >&2; missing=1; \
+	fi; \
+	if ! command -v cc >/dev/null 2>&1 && ! command -v gcc >/dev/null 2>&1 && ! command -v clang >/dev/null 2>&1; then \
+	  echo "A C compiler is missing (for the cryptography and the allocator). Debian: apt-get install build-essential;" \
+	       "Fedora: dnf install gcc make; macOS: xcode-select --install." >&2; missing=1; \
+	fi; \
+	exit $$missing
+
+.PHONY: demo
+demo: need-rust ## the gateway with two regional backends, a token for two customers, curl lines
+	@$(CARGO) run --quiet --locked -- demo
+
+.PHONY: setup
+setup: ## install what the tests need beside Rust: nginx, nghttp2, promtool, curl, a Python venv under target/
+	@PYTHON="$(PYTHON)" tests/setup/install
+
+.PHONY: fmt
+fmt: need-rust ## format the sources
+	@$(CARGO) fmt
+
+.PHONY: check
+check: need-rust ## formatting, lints, floors; no servers needed
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) test --quiet --locked --test layering
+
+.PHONY: test
+test: need-rust setup ## everything: formatting, lints, all tests; installs what is missing and says so
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  echo "$(CARGO) nextest run --locked"; $(CARGO) nextest run --locked --no-fail-fast; \
+	else \
+	  echo "$(CARGO) test --locked   (cargo-nextest would be faster: cargo install --locked cargo-nextest)"; \
+	  $(CARGO) test --locked --no-fail-fast --lib --bins --tests --examples; \
+	fi
+	$(CARGO) test --quiet --locked --doc
+
+.PHONY: fuzz-smoke
+fuzz-smoke: need-rust ## each fuzz target for FUZZ_SECONDS (30); without cargo-fuzz the property tests, longer
+	@CARGO="$(CARGO)" fuzz/smoke $(FUZZ_SECONDS)
+
+.PHONY: soak
+soak: need-rust ## SOAK_SECONDS (600) of load with reloads; memory must stay level
+	$(CARGO) build --release --locked
+	@TOLLGATE=target/release/tollgate benches/soak $(SOAK_SECONDS)
+
+.PHONY: bench
+bench: need-rust ## micro benches; with BENCH_RIG=DIR also the comparison with other proxies
+	$(CARGO) bench --locked
+	@if [ -n "$(BENCH_RIG)" ]; then \
+	  $(CARGO) build --release --locked; \
+	  BENCH_PEERS="$(CURDIR)/benches/peers" TOLLGATE="$(CURDIR)/target/release/tollgate" \
+	    "$(BENCH_RIG)/run" --peers $(BENCH_PEERS_RUN) --scenarios $(BENCH_SCENARIOS); \
+	else \
+	  echo "Not compared with other proxies: set BENCH_RIG to the folder of the rig (benches/peers/ has Tollgate's entry)."; \
+	fi
+
+.PHONY: release
+release: need-rust ## the optimised binary, target/release/tollgate
+	$(CARGO) build --release --locked
+	@ls -l target/release/tollgate | awk '{printf "target/release/tollgate, %.1f MiB\n", $$5 / 1048576}'
+
+.PHONY: deny
+deny: need-rust ## licences, banned and doubled crates (deny.toml)
+	@tests/setup/deny "$(CARGO)"
