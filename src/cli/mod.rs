@@ -1,1 +1,13 @@
-//! cli
+//! Floor 5: the command line. One file a command, each with its `Args` and a `run` that says how it ended.
+
+mod backend;
+mod command;
+mod inventory;
+mod run;
+mod stub;
+mod terminal;
+
+pub use command::{Exit, main};
+
+#[cfg(test)]
+mod tests;

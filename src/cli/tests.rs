@@ -1,0 +1,53 @@
+use super::command::{Exit, command, without_command};
+
+fn ending(line: &str) -> Option<Exit> {
+    without_command(std::iter::once("tollgate").chain(line.split_whitespace()))
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_64_and_help_with_0() {
+    for line in [
+        "",
+        "nonsense",
+        "run --nonsense",
+        "stub --status 42",
+        "stub --address nowhere",
+        "stub --delay 5",
+    ] {
+        assert_eq!(ending(line), Some(Exit::Usage), "{line}");
+    }
+    for line in ["--help", "--version", "run --help"] {
+        assert_eq!(ending(line), Some(Exit::Success), "{line}");
+    }
+    assert_eq!(ending("run --config tollgate.yaml"), None);
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_contract() {
+    let codes = [Exit::Success, Exit::Failure, Exit::Usage, Exit::Config].map(Exit::code);
+    assert_eq!(codes, [0, 1, 64, 78]);
+}
+
+#[test]
+fn the_help_of_every_command_shows_an_example() {
+    fn check(command: &mut clap::Command, path: &str) {
+        if command.get_name() == "help" {
+            return;
+        }
+        let path = format!("{path} {}", command.get_name());
+        // A group of commands has an example in each of them.
+        if !command.has_subcommands() || command.get_name() == "tollgate" {
+            let help = command.render_long_help().to_string();
+            assert!(
+                help.contains("Example:\n  tollgate ") || help.contains("Examples:\n  tollgate "),
+                "{path}:\n{help}"
+            );
+        }
+        for sub in command.get_subcommands_mut() {
+            check(sub, &path);
+        }
+    }
+    let mut command = command();
+    command.clone().debug_assert();
+    check(&mut command, "");
+}
