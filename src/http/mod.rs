@@ -3,8 +3,16 @@
 
 pub mod authorization;
 pub mod body;
+pub mod forwarded;
+pub mod guard;
+pub mod head;
 pub mod hop;
+pub mod host;
 pub mod managed;
 pub mod names;
+pub mod path;
+pub mod pattern;
 pub mod query;
+pub mod request_id;
+pub mod trace_context;
 pub mod trailers;

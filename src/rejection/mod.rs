@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::http::body::BodyError;
+use crate::http::guard::BadHead;
 
 /// A refusal. A new variant does not compile until it has a code, a status, a fault, a retry rule and a close rule.
 #[derive(Debug, thiserror::Error)]
@@ -390,6 +391,23 @@ impl From<BodyError> for Rejection {
             BodyError::TooLarge { limit } => Rejection::BodyTooLarge { limit },
             BodyError::Idle => Rejection::RequestTimeout,
             BodyError::Broken => Rejection::BadRequest(BadRequest::Body),
+        }
+    }
+}
+
+impl From<BadHead> for Rejection {
+    fn from(bad: BadHead) -> Rejection {
+        match bad {
+            BadHead::Host => Rejection::BadRequest(BadRequest::Host),
+            BadHead::Target => Rejection::BadRequest(BadRequest::Target),
+            BadHead::Framing => Rejection::BadRequest(BadRequest::Framing),
+            BadHead::Field => Rejection::BadRequest(BadRequest::Field),
+            BadHead::Path(_) => Rejection::BadRequest(BadRequest::Path),
+            BadHead::Method => Rejection::NotImplemented("method"),
+            BadHead::Version => Rejection::NotImplemented("version"),
+            BadHead::Expectation => Rejection::ExpectationFailed,
+            BadHead::TargetTooLong => Rejection::UriTooLong,
+            BadHead::TooLarge => Rejection::HeadersTooLarge,
         }
     }
 }
