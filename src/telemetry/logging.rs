@@ -6,10 +6,12 @@
 use std::io;
 use std::sync::Mutex;
 
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+use super::metrics::Metrics;
 
 /// Lines that may wait; more are lost. The crate's own default would let 128,000 lines pile up in memory.
 const QUEUE: usize = 4_096;
@@ -45,6 +47,7 @@ pub enum LoggingError {
 pub struct Logging {
     filter: reload::Handle<EnvFilter, Registry>,
     current: Mutex<String>,
+    dropped: ErrorCounter,
     _writer: WorkerGuard,
 }
 
@@ -71,6 +74,7 @@ pub fn init(level: &str, format: Format) -> Result<Logging, LoggingError> {
         .buffered_lines_limit(QUEUE)
         .thread_name("program-log")
         .finish(io::stderr());
+    let dropped = writer.error_counter();
     let (filter, handle) = reload::Layer::new(filter(level)?);
     let registry = tracing_subscriber::registry().with(filter);
     match format {
@@ -83,6 +87,7 @@ pub fn init(level: &str, format: Format) -> Result<Logging, LoggingError> {
     Ok(Logging {
         filter: handle,
         current: Mutex::new(level.to_owned()),
+        dropped,
         _writer: guard,
     })
 }
@@ -97,6 +102,12 @@ fn text<S>(
 }
 
 impl Logging {
+    /// Lets `metrics` show how many lines were lost.
+    pub fn count_in(&self, metrics: &Metrics) {
+        let dropped = self.dropped.clone();
+        metrics.program_log(move || dropped.dropped_lines() as u64);
+    }
+
     /// Changes what is logged, from now on. The same filter as before changes nothing and says nothing.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 /// Parameters that carry secrets by standard (RFC 6749, RFC 6750 section 2.3, RFC 7523, OpenID Connect): their values
 /// are never written, whatever the configuration says.
-const ALWAYS: [&str; 10] = [
+pub(super) const ALWAYS: [&str; 10] = [
     "access_token",
     "assertion",
     "client_assertion",

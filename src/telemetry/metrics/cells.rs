@@ -34,7 +34,7 @@ impl Kind {
 }
 
 /// A cell that a family holds one of for each combination of label values.
-pub trait Cell: Default + Send + Sync + 'static {
+pub(super) trait Cell: Default + Send + Sync + 'static {
     /// What kind of metric it is.
     const KIND: Kind;
     /// Puts the present value into `metric`.
@@ -219,6 +219,26 @@ impl Cell for Gauge {
         let mut gauge = proto::Gauge::default();
         gauge.set_value(self.value());
         metric.set_gauge(gauge);
+    }
+}
+
+/// A number that only grows and that something else counts; it is asked for at the scrape.
+#[derive(Default)]
+pub(super) struct Counted(AtomicU64);
+
+impl Counted {
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+impl Cell for Counted {
+    const KIND: Kind = Kind::Counter;
+
+    fn sample(&self, metric: &mut proto::Metric) {
+        let mut counter = proto::Counter::default();
+        counter.set_value(self.0.load(Ordering::Relaxed) as f64);
+        metric.set_counter(counter);
     }
 }
 

@@ -29,8 +29,11 @@ pub(super) struct Family<T>(Arc<Inner<T>>);
 struct Inner<T> {
     desc: Desc,
     row: Description,
-    cells: RwLock<BTreeMap<Box<[Box<str>]>, Arc<T>>>,
+    cells: RwLock<BTreeMap<LabelValues, Arc<T>>>,
 }
+
+/// In the order of the row's label names.
+type LabelValues = Box<[Box<str>]>;
 
 impl<T: Cell> Family<T> {
     /// Makes the family of `row` and registers it.
@@ -61,7 +64,7 @@ impl<T: Cell> Family<T> {
     /// the way of a request.
     pub(super) fn cell(&self, values: &[&str]) -> Arc<T> {
         debug_assert_eq!(values.len(), self.0.row.labels.len(), "{}", self.0.row.name);
-        let key: Box<[Box<str>]> = values.iter().map(|value| Box::from(*value)).collect();
+        let key: LabelValues = values.iter().map(|value| Box::from(*value)).collect();
         let mut cells = self.0.cells.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(key).or_default())
     }

@@ -262,9 +262,12 @@ impl ListenerMetrics {
 
 /// Counters by reason. A reason is a constant of the program, so the set is closed.
 pub struct Reasons {
-    make: Box<dyn Fn(&str) -> Arc<Counter> + Send + Sync>,
+    make: Box<Make>,
     known: RwLock<Vec<(&'static str, Arc<Counter>)>>,
 }
+
+/// Finds the counter of a reason in its family.
+type Make = dyn Fn(&str) -> Arc<Counter> + Send + Sync;
 
 impl Reasons {
     fn new(make: impl Fn(&str) -> Arc<Counter> + Send + Sync + 'static) -> Reasons {

@@ -1,11 +1,11 @@
 //! All metrics of one gateway.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Registry, TextEncoder};
 
-use super::cells::{Counter, Gauge, Level};
+use super::cells::{Counted, Counter, Gauge, Level};
 use super::handles::{EndpointMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, RouteMetrics};
 use super::table::Families;
 use crate::base::clock::UnixTime;
@@ -28,6 +28,8 @@ pub struct Metrics {
     generation: Arc<Gauge>,
     loaded: Arc<Gauge>,
     current: Arc<Gauge>,
+    program_log_dropped: Arc<Counted>,
+    program_log: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
 }
 
 /// Where the gateway is in its life, for the metric `tollgate_state`.
@@ -80,6 +82,8 @@ impl Metrics {
             generation: families.config_generation.cell(&[]),
             loaded: families.config_loaded.cell(&[]),
             current: families.config_current.cell(&[]),
+            program_log_dropped: families.program_log_dropped.cell(&[]),
+            program_log: OnceLock::new(),
             registry,
             families,
         };
@@ -142,8 +146,16 @@ impl Metrics {
         }
     }
 
+    /// Asks `dropped` at each scrape how many lines the program log has lost. Only the first call has an effect.
+    pub fn program_log(&self, dropped: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _ = self.program_log.set(Box::new(dropped));
+    }
+
     /// Everything in the text exposition format 0.0.4.
     pub fn render(&self) -> String {
+        if let Some(dropped) = self.program_log.get() {
+            self.program_log_dropped.set(dropped());
+        }
         let mut text = String::new();
         if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be written as text");

@@ -2,7 +2,7 @@
 
 use prometheus::Registry;
 
-use super::cells::{Cell, Counter, Gauge, Histogram, Level};
+use super::cells::{Cell, Counted, Counter, Gauge, Histogram, Level};
 use super::family::{Description, Family};
 
 macro_rules! table {
@@ -111,6 +111,8 @@ table! {
         "Lines handed to the access log.";
     access_log_dropped: Counter = "tollgate_access_log_dropped_total", "lines", [],
         "Lines of the access log that were lost, because they were written slower than they came or could not be.";
+    program_log_dropped: Counted = "tollgate_program_log_dropped_total", "lines", [],
+        "Lines of the program log that were lost, because they were written slower than they came.";
     state: Gauge = "tollgate_state", "-", ["state"],
         "1 for the state that the gateway is in, 0 for the others.";
     build: Gauge = "tollgate_build_info", "-", ["version"],
