@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{run, stub};
+use super::{dev_cert, run, stub};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,8 @@ enum Command {
     Run(run::Args),
     /// Run a backend that always gives the same answer, for load tests
     Stub(stub::Args),
+    /// Make a certificate and its key for development
+    DevCert(dev_cert::Args),
 }
 
 /// The program: reads the command line, runs the command.
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Ok(line) => match line.command {
             Command::Run(args) => run::run(&args),
             Command::Stub(args) => stub::run(&args),
+            Command::DevCert(args) => dev_cert::run(&args),
         },
         Err(error) => {
             // A reader that went away is no error.

@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod dev_cert;
 mod inventory;
 mod run;
 mod stub;

@@ -1,1 +1,3 @@
-//! local
+//! Floor 4: answers that need no backend.
+
+pub mod redirect;

@@ -43,7 +43,11 @@ pub enum TlsError {
 
 impl TlsError {
     fn file(what: &'static str, path: &Path, reason: impl ToString) -> TlsError {
-        TlsError::File { what, path: path.to_owned(), reason: reason.to_string() }
+        TlsError::File {
+            what,
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -76,12 +80,16 @@ impl Certificate {
             .map_err(|error| TlsError::file("a private key", &plan.key, error))?;
         let facts = read_facts(&chain, &plan.chain)?;
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
-                TlsError::Mismatch { chain: plan.chain.clone(), key: plan.key.clone() }
-            }
+            rustls::Error::InconsistentKeys(_) => TlsError::Mismatch {
+                chain: plan.chain.clone(),
+                key: plan.key.clone(),
+            },
             other => TlsError::file("a private key", &plan.key, other),
         })?;
-        Ok(Certificate { key: Arc::new(key), facts })
+        Ok(Certificate {
+            key: Arc::new(key),
+            facts,
+        })
     }
 
     /// What the leaf says.
@@ -107,7 +115,9 @@ pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError>
 
 fn read_facts(chain: &[CertificateDer<'_>], path: &Path) -> Result<CertificateFacts, TlsError> {
     const WHAT: &str = "the leaf certificate";
-    let leaf = chain.first().ok_or_else(|| TlsError::file(WHAT, path, "the chain is empty"))?;
+    let leaf = chain
+        .first()
+        .ok_or_else(|| TlsError::file(WHAT, path, "the chain is empty"))?;
     let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| TlsError::file(WHAT, path, error))?;
     let names = leaf
         .subject_alternative_name()
@@ -123,7 +133,11 @@ fn read_facts(chain: &[CertificateDer<'_>], path: &Path) -> Result<CertificateFa
         })
         .unwrap_or_default();
     let not_after = UnixTime(leaf.validity().not_after.timestamp());
-    Ok(CertificateFacts { chain: path.to_owned(), names, not_after })
+    Ok(CertificateFacts {
+        chain: path.to_owned(),
+        names,
+        not_after,
+    })
 }
 
 /// Finds a certificate by the server name of the handshake: exact, then `*.` over one label (RFC 9525 section 6.3),
@@ -142,7 +156,10 @@ impl ByServerName {
         let mut index = ByServerName {
             exact: HashMap::new(),
             wildcard: HashMap::new(),
-            all: certificates.iter().map(|certificate| Arc::clone(&certificate.key)).collect(),
+            all: certificates
+                .iter()
+                .map(|certificate| Arc::clone(&certificate.key))
+                .collect(),
         };
         for certificate in certificates {
             for name in &certificate.facts.names {
@@ -150,7 +167,10 @@ impl ByServerName {
                     Some(suffix) => (&mut index.wildcard, suffix),
                     None => (&mut index.exact, name.as_str()),
                 };
-                table.entry(name.to_owned()).or_default().push(Arc::clone(&certificate.key));
+                table
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(Arc::clone(&certificate.key));
             }
         }
         index
@@ -163,7 +183,9 @@ impl ByServerName {
             return found;
         }
         let suffix = name.find('.').and_then(|dot| name.get(dot..));
-        suffix.and_then(|suffix| self.wildcard.get(suffix)).unwrap_or(&self.all)
+        suffix
+            .and_then(|suffix| self.wildcard.get(suffix))
+            .unwrap_or(&self.all)
     }
 }
 
