@@ -95,16 +95,20 @@ impl Line {
 
     /// Sets a field to a text. Control characters are escaped, a text that is too long is cut.
     pub fn text(&mut self, field: Field, value: &str) {
-        self.display(field, &value);
+        self.quoted(field, |escaped| escaped.write_str(value));
     }
 
     /// Sets a field to a text of bytes, as header values may be; what is not UTF-8 becomes U+FFFD.
     pub fn bytes(&mut self, field: Field, value: &[u8]) {
-        self.display(field, &String::from_utf8_lossy(value));
+        self.text(field, &String::from_utf8_lossy(value));
     }
 
     /// Sets a field to what `value` displays.
     pub fn display(&mut self, field: Field, value: &dyn Display) {
+        self.quoted(field, |escaped| write!(escaped, "{value}"));
+    }
+
+    fn quoted(&mut self, field: Field, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
         if self.key(field) {
             self.text.push('"');
             let mut escaped = Escaped {
@@ -112,7 +116,7 @@ impl Line {
                 left: field.longest(),
             };
             // Only the end of the room is an error here; the mark says so in the line.
-            if write!(escaped, "{value}").is_err() {
+            if write(&mut escaped).is_err() {
                 self.text.push('…');
             }
             self.text.push('"');

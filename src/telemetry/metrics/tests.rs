@@ -132,14 +132,19 @@ fn a_route_costs_a_bounded_number_of_series_whatever_is_asked_of_it() {
             route.ended(Outcome::Refused(*code), status, Duration::ZERO);
         }
     }
+    for outcome in [Outcome::ClientGone, Outcome::UpstreamCut] {
+        route.ended(outcome, None, Duration::ZERO);
+    }
     let series = metrics
         .render()
         .lines()
         .filter(|line| line.contains("route=\"devices\""))
         .count();
-    // Five classes with a counter and a histogram of 15 buckets, sum and count; one counter a refusal; the first class
-    // is made with the route.
-    assert_eq!(series, 5 * (1 + 17) + Code::ALL.len());
+    // Six classes (one for no status) with a counter and a histogram of 15 buckets, sum and count; one counter for each
+    // refusal; two for what broke off.
+    assert_eq!(series, 6 * (1 + 17) + Code::ALL.len() + 2);
+    let page = include_str!("../../../docs/metrics.md");
+    assert!(page.contains(&format!("at most {series} series")), "{series}");
 }
 
 #[test]
