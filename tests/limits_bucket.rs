@@ -1,5 +1,7 @@
 //! A token bucket does what the manual says of one: ARUBA-06, 7 calls per second per customer.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;

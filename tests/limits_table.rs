@@ -1,5 +1,7 @@
 //! The table of buckets: bounded, forgets only what is full, and knows what a reload may change.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -310,7 +310,7 @@ proptest! {
         let text = if encoded { serde_json::to_string(&text).unwrap() } else { text };
         let expected = if value.is_string() {
             // A string at the top is read as JSON once; a random one may happen to be JSON.
-            let inner = value.as_str().map(|inner| serde_json::from_str::<Value>(inner));
+            let inner = value.as_str().map(serde_json::from_str::<Value>);
             match (encoded, inner) {
                 (false, Some(Ok(inner))) if !inner.is_string() => oracle(&inner, &at),
                 _ => Err(Fault::Malformed),

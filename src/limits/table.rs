@@ -303,7 +303,7 @@ impl Shard {
     fn touch(&mut self) -> u32 {
         let number = self.touched;
         self.touched += 1;
-        if number % CHUNK == 0 {
+        if number.is_multiple_of(CHUNK) {
             self.chunks
                 .push(Arc::new(Chunk([const { Slot::empty() }; CHUNK as usize])));
         }
