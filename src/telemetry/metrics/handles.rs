@@ -135,49 +135,17 @@ impl RouteMetrics {
     }
 }
 
-/// The counters of one endpoint of a backend in a region.
-pub struct EndpointMetrics {
-    /// Requests sent, retries included.
-    pub attempts: Arc<Counter>,
-    /// Requests that were sent again after this endpoint failed.
-    pub retries: Arc<Counter>,
-    /// Connections that could not be made.
-    pub connect_failures: Arc<Counter>,
-    /// Connections made.
-    pub connections_opened: Arc<Counter>,
-    /// Connections open now.
-    pub connections_open: Arc<Level>,
-    /// Time to the head of the answer.
+/// What is measured of one backend in one region, request by request. The counts of its endpoints are read at the
+/// scrape: [`Metrics::endpoints`](super::Metrics::endpoints).
+pub struct UpstreamMetrics {
+    /// Time from sending a request to the head of the answer.
     pub duration: Arc<Histogram>,
-    /// Attempts without a whole answer, by reason such as `first_byte_timeout`, `closed`, `invalid`, `cut`.
-    pub failures: Reasons,
 }
 
-impl EndpointMetrics {
-    pub(super) fn new(
-        families: &Arc<Families>,
-        backend: &str,
-        endpoint: &str,
-        region: &str,
-    ) -> EndpointMetrics {
-        let labels = [backend, region, endpoint];
-        EndpointMetrics {
-            attempts: families.upstream_attempts.cell(&labels),
-            retries: families.upstream_retries.cell(&labels),
-            connect_failures: families.upstream_connect_failures.cell(&labels),
-            connections_opened: families.upstream_connections_opened.cell(&labels),
-            connections_open: families.upstream_connections_open.cell(&labels),
-            duration: families.upstream_duration.cell(&labels),
-            failures: Reasons::new({
-                let families = Arc::clone(families);
-                let (backend, region, endpoint) =
-                    (backend.to_owned(), region.to_owned(), endpoint.to_owned());
-                move |reason| {
-                    families
-                        .upstream_failures
-                        .cell(&[&backend, &region, &endpoint, reason])
-                }
-            }),
+impl UpstreamMetrics {
+    pub(super) fn new(families: &Families, backend: &str, region: &str) -> UpstreamMetrics {
+        UpstreamMetrics {
+            duration: families.upstream_duration.cell(&[backend, region]),
         }
     }
 }

@@ -2,15 +2,17 @@
 //! resolved when the view is compiled.
 
 mod cells;
+mod endpoints;
 mod family;
 mod handles;
 mod registry;
 mod table;
 
 pub use cells::{BOUNDS_SECONDS, Counter, Gauge, Histogram, Kind, Level};
+pub use endpoints::EndpointReading;
 pub use family::Description;
 pub use handles::{
-    EndpointMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, Outcome, Reasons, RouteMetrics,
+    IssuerMetrics, LimitMetrics, ListenerMetrics, Outcome, Reasons, RouteMetrics, UpstreamMetrics,
 };
 pub use registry::{LifeState, Metrics, NONE};
 pub use table::TABLE;

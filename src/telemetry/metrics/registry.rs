@@ -1,12 +1,13 @@
 //! All metrics of one gateway.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Registry, TextEncoder};
 
 use super::cells::{Counted, Counter, Gauge, Level};
-use super::handles::{EndpointMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, RouteMetrics};
+use super::endpoints::{EndpointReading, Endpoints};
+use super::handles::{IssuerMetrics, LimitMetrics, ListenerMetrics, RouteMetrics, UpstreamMetrics};
 use super::table::Families;
 use crate::base::clock::UnixTime;
 
@@ -28,6 +29,7 @@ pub struct Metrics {
     generation: Arc<Gauge>,
     loaded: Arc<Gauge>,
     current: Arc<Gauge>,
+    endpoints: Mutex<Endpoints>,
     program_log_dropped: Arc<Counted>,
     program_log: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
 }
@@ -84,6 +86,7 @@ impl Metrics {
             current: families.config_current.cell(&[]),
             program_log_dropped: families.program_log_dropped.cell(&[]),
             program_log: OnceLock::new(),
+            endpoints: Mutex::default(),
             registry,
             families,
         };
@@ -96,9 +99,18 @@ impl Metrics {
         Arc::new(RouteMetrics::new(Arc::clone(&self.families), api, route))
     }
 
-    /// The counters of an endpoint as the configuration names it (`host:port`); the region may be [`NONE`].
-    pub fn endpoint(&self, backend: &str, endpoint: &str, region: &str) -> Arc<EndpointMetrics> {
-        Arc::new(EndpointMetrics::new(&self.families, backend, endpoint, region))
+    /// What is measured of a backend in a region; the region may be [`NONE`].
+    pub fn upstream(&self, backend: &str, region: &str) -> Arc<UpstreamMetrics> {
+        Arc::new(UpstreamMetrics::new(&self.families, backend, region))
+    }
+
+    /// What the pools of all backends say of their addresses now: all of them, before each scrape. Counters go on where
+    /// the name of an endpoint gets other addresses, or a reload makes its pools anew.
+    pub fn endpoints(&self, readings: &[EndpointReading]) {
+        self.endpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(&self.families, readings);
     }
 
     /// The counters of an issuer and its keys.

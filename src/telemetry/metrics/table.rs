@@ -55,25 +55,28 @@ table! {
     connections_refused: Counter = "tollgate_connections_refused_total", "connections", ["listener", "reason"],
         "Client connections closed before their first request was served, by reason.";
 
+    upstream_duration: Histogram = "tollgate_upstream_response_duration_seconds", "seconds", ["backend", "region"],
+        "Time from sending a request to the head of the backend's answer.";
     upstream_attempts: Counter = "tollgate_upstream_attempts_total", "attempts", ["backend", "region", "endpoint"],
-        "Requests sent to an endpoint, retries included.";
+        "Requests sent to an endpoint, second tries included.";
     upstream_retries: Counter = "tollgate_upstream_retries_total", "attempts", ["backend", "region", "endpoint"],
-        "Requests sent again, counted at the endpoint that failed before.";
+        "Requests sent a second time, since the connection had closed before the first byte of an answer.";
+    upstream_connects: Counter = "tollgate_upstream_connects_total", "connections", ["backend", "region", "endpoint"],
+        "Connections opened to an endpoint.";
     upstream_connect_failures: Counter =
-        "tollgate_upstream_connect_failures_total", "attempts", ["backend", "region", "endpoint"],
-        "Connections to an endpoint that could not be made.";
-    upstream_connections_opened: Counter =
-        "tollgate_upstream_connections_opened_total", "connections", ["backend", "region", "endpoint"],
-        "Connections made to an endpoint.";
-    upstream_connections_open: Level =
-        "tollgate_upstream_connections_open", "connections", ["backend", "region", "endpoint"],
-        "Connections to an endpoint that are open now, idle ones included.";
-    upstream_failures: Counter =
-        "tollgate_upstream_failures_total", "attempts", ["backend", "region", "endpoint", "reason"],
-        "Attempts that got no whole answer after the connection was there, by reason.";
-    upstream_duration: Histogram =
-        "tollgate_upstream_response_duration_seconds", "seconds", ["backend", "region", "endpoint"],
-        "Time from sending a request to the head of the endpoint's answer.";
+        "tollgate_upstream_connect_failures_total", "connections", ["backend", "region", "endpoint"],
+        "Connections to an endpoint that could not be opened.";
+    upstream_set_asides: Counter =
+        "tollgate_upstream_set_asides_total", "times", ["backend", "region", "endpoint"],
+        "Times that an address of an endpoint was set aside for a while, after a connection could not be opened.";
+    upstream_in_flight: Gauge = "tollgate_upstream_requests_in_flight", "requests", ["backend", "region", "endpoint"],
+        "Requests that an endpoint has not answered whole yet.";
+    upstream_pooled: Gauge = "tollgate_upstream_connections_pooled", "connections", ["backend", "region", "endpoint"],
+        "Connections kept to an endpoint: idle ones (HTTP/1.1) or open ones (HTTP/2).";
+    upstream_addresses: Gauge = "tollgate_upstream_addresses", "addresses", ["backend", "region", "endpoint"],
+        "Addresses of an endpoint; none at all means that its name did not resolve.";
+    upstream_aside: Gauge = "tollgate_upstream_addresses_aside", "addresses", ["backend", "region", "endpoint"],
+        "Addresses of an endpoint that are set aside now.";
 
     tokens_verified: Counter = "tollgate_tokens_verified_total", "tokens", ["issuer"],
         "Tokens whose signature and claims were verified and found good.";

@@ -21,10 +21,8 @@ fn full() -> std::sync::Arc<Metrics> {
     );
     route.ended(Outcome::ClientGone, None, ms);
     route.ended(Outcome::UpstreamCut, Some(StatusCode::OK), ms);
-    metrics
-        .endpoint("monitoring", "10.0.0.1:80", "us-1")
-        .failures
-        .inc("cut");
+    metrics.upstream("monitoring", "us-1").duration.observe(ms);
+    metrics.endpoints(&[reading("10.0.0.1", 0)]);
     metrics.issuer("idp").refused.inc("signature");
     metrics.limit("per-customer").refusals.inc();
     metrics.listener("127.0.0.1:8080").refused.inc("cap");
@@ -33,6 +31,53 @@ fn full() -> std::sync::Arc<Metrics> {
     metrics.entered(LifeState::Ready);
     metrics.program_log(|| 3);
     metrics
+}
+
+fn reading(address: &str, connects: u64) -> EndpointReading {
+    EndpointReading {
+        backend: "monitoring".to_owned(),
+        region: Some("us-1".to_owned()),
+        endpoint: "monitoring.internal:80".to_owned(),
+        address: std::net::SocketAddr::new(address.parse().unwrap(), 80),
+        connects,
+        connect_failures: 1,
+        reuses: 2 * connects,
+        retries: 0,
+        set_asides: 0,
+        in_flight: 1,
+        pooled: 2,
+        is_aside: address.ends_with(".1"),
+    }
+}
+
+#[test]
+fn the_counters_of_an_endpoint_never_go_back_when_its_name_gets_other_addresses() {
+    let metrics = Metrics::new();
+    let value = |name: &str| -> u64 {
+        let labels = "{backend=\"monitoring\",region=\"us-1\",endpoint=\"monitoring.internal:80\"} ";
+        let text = metrics.render();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{name}{labels}")));
+        line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    };
+    metrics.endpoints(&[reading("10.0.0.1", 10), reading("10.0.0.2", 20)]);
+    assert_eq!(value("tollgate_upstream_connects_total"), 30);
+    assert_eq!(value("tollgate_upstream_attempts_total"), 90);
+    assert_eq!(value("tollgate_upstream_connections_pooled"), 4);
+    assert_eq!(value("tollgate_upstream_addresses"), 2);
+    assert_eq!(value("tollgate_upstream_addresses_aside"), 1);
+    // One address went, another came, the third was read again.
+    metrics.endpoints(&[reading("10.0.0.2", 25), reading("10.0.0.3", 3)]);
+    assert_eq!(value("tollgate_upstream_connects_total"), 38);
+    assert_eq!(value("tollgate_upstream_addresses_aside"), 0);
+    // Pools that were made anew count from 0 again.
+    metrics.endpoints(&[reading("10.0.0.2", 4)]);
+    assert_eq!(value("tollgate_upstream_connects_total"), 42);
+    assert_eq!(value("tollgate_upstream_requests_in_flight"), 1);
+    metrics.endpoints(&[]);
+    assert_eq!(value("tollgate_upstream_connects_total"), 42);
+    assert_eq!(value("tollgate_upstream_requests_in_flight"), 0);
 }
 
 #[test]
