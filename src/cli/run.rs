@@ -19,7 +19,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    match start(&args.config) {
+    until_stopped(&args.config, || {})
+}
+
+/// Runs the gateway of a configuration until it is told to stop. `started` is called once it serves.
+pub(super) fn until_stopped(config: &Path, started: impl FnOnce()) -> Exit {
+    match start(config, started) {
         Ok(()) => Exit::Success,
         Err(NotStarted) => {
             complain(&"this build has no gateway yet");
@@ -28,9 +33,9 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-/// What `gateway::run` will say; here until the gateway is there.
+/// What the gateway will say; here until it is there.
 struct NotStarted;
 
-fn start(_config: &Path) -> Result<(), NotStarted> {
+fn start(_config: &Path, _started: impl FnOnce()) -> Result<(), NotStarted> {
     Err(NotStarted)
 }

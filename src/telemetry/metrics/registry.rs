@@ -41,18 +41,21 @@ pub enum LifeState {
     Starting,
     /// Serving.
     Ready,
-    /// Finishing what is under way.
+    /// Still accepting, and asking clients to leave.
     Draining,
+    /// Not accepting any more; what is under way finishes.
+    Closing,
     /// Done.
     Stopped,
 }
 
 impl LifeState {
     /// All states, in the order in which they come.
-    pub const ALL: [LifeState; 4] = [
+    pub const ALL: [LifeState; 5] = [
         LifeState::Starting,
         LifeState::Ready,
         LifeState::Draining,
+        LifeState::Closing,
         LifeState::Stopped,
     ];
 
@@ -62,6 +65,7 @@ impl LifeState {
             LifeState::Starting => "starting",
             LifeState::Ready => "ready",
             LifeState::Draining => "draining",
+            LifeState::Closing => "closing",
             LifeState::Stopped => "stopped",
         }
     }
