@@ -4,6 +4,7 @@
 //! the log as the cause, never to the client.
 
 pub mod rendering;
+mod template;
 
 use std::time::Duration;
 
