@@ -20,8 +20,9 @@ const SHARDS: usize = 64;
 const CHUNK: u32 = 127;
 /// Slots looked at for every newcomer, so that the hand goes round once while a quarter of the slots is filled.
 const SWEEP: u32 = 4;
-/// Slots looked at when there is no room, which costs about three microseconds under one of the locks.
-const SWEEP_FULL: u32 = 1024;
+/// Slots looked at when there is no room. The hand goes on where it stopped, so a flood of newcomers finds every slot that
+/// has become free, while one of them costs little more than anybody else.
+const SWEEP_FULL: u32 = 64;
 /// End of the list of free slots.
 const NONE: u32 = u32::MAX;
 
@@ -102,7 +103,8 @@ pub struct Cell {
 
 const _: () = assert!(CHUNK <= 255);
 
-/// What a slot that does not exist would hold: never reached, since a cell is only made for a slot of its chunk.
+/// Stands for a slot that its chunk does not have. No cell is made for such a slot; if one were, its callers would
+/// share this bucket, which limits them too much and not too little.
 static NOWHERE: Slot = Slot::empty();
 
 impl Cell {
@@ -138,8 +140,9 @@ impl Drop for Cell {
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Table {
-    /// Live buckets that a limit may have at the same time, unless said otherwise: about 90 MiB if all were used.
-    pub const MOST: usize = 1 << 21;
+    /// Live buckets that a limit may have at the same time, unless said otherwise: half as many again as the million that
+    /// a gateway must bear, and together below 64 MiB.
+    pub const MOST: usize = 3 << 19;
 
     /// An empty table for at most `most` live buckets, rounded up to a multiple of 64. It takes memory as it fills.
     pub fn new(most: usize) -> Table {
