@@ -70,7 +70,7 @@ async fn connect(address: SocketAddr, tls: Option<&TlsClient>) -> Result<Line, D
 #[derive(Debug)]
 pub struct Line {
     transport: Transport,
-    heard: Heard,
+    signs: Signs,
 }
 
 #[derive(Debug)]
@@ -79,20 +79,37 @@ enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Whether a byte arrived on a [`Line`] since it was last asked to forget. This tells a connection that ended before
-/// an answer began from one that ended within it, which the protocol library does not.
+/// What a [`Line`] shows of itself to whoever no longer holds it. The protocol library tells neither.
 #[derive(Debug, Clone, Default)]
-pub struct Heard(Arc<AtomicBool>);
+pub struct Signs(Arc<SignsInside>);
 
-impl Heard {
-    /// True if something arrived.
-    pub fn anything(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+#[derive(Debug, Default)]
+struct SignsInside {
+    heard: AtomicBool,
+    stuck: AtomicBool,
+}
+
+impl Signs {
+    /// Did something arrive since [`Signs::forget`]? This tells a connection that ended before an answer began from one
+    /// that ended within it.
+    pub fn heard(&self) -> bool {
+        self.0.heard.load(Ordering::Acquire)
     }
 
     /// Forgets what arrived so far.
     pub fn forget(&self) {
-        self.0.store(false, Ordering::Release);
+        self.0.heard.store(false, Ordering::Release);
+    }
+
+    /// Are there bytes to write that the peer does not take? The library counts a request as sent when it is in its
+    /// buffer.
+    pub fn stuck(&self) -> bool {
+        self.0.stuck.load(Ordering::Acquire)
+    }
+
+    fn wrote<T>(&self, polled: Poll<T>) -> Poll<T> {
+        self.0.stuck.store(polled.is_pending(), Ordering::Release);
+        polled
     }
 }
 
@@ -100,13 +117,13 @@ impl Line {
     fn new(transport: Transport) -> Line {
         Line {
             transport,
-            heard: Heard::default(),
+            signs: Signs::default(),
         }
     }
 
     /// A handle that outlives the line's being moved away.
-    pub fn heard(&self) -> Heard {
-        self.heard.clone()
+    pub fn signs(&self) -> Signs {
+        self.signs.clone()
     }
 }
 
@@ -122,7 +139,7 @@ impl AsyncRead for Line {
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
         if buffer.filled().len() > before {
-            self.heard.0.store(true, Ordering::Release);
+            self.signs.0.heard.store(true, Ordering::Release);
         }
         polled
     }
@@ -130,17 +147,19 @@ impl AsyncRead for Line {
 
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
+        let polled = match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        };
+        self.signs.wrote(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
+        let polled = match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        };
+        self.signs.wrote(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

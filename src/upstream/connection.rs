@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::outbound::Outbound;
 use crate::base::tasks;
-use crate::net::dial::{Heard, Line};
+use crate::net::dial::{Line, Signs};
 
 /// What is read at once, and therefore the longest head of an answer. 64 KiB holds any sane head and lets a large body
 /// come in few reads; a stuck client cannot make a connection hold more.
@@ -37,18 +37,18 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<Outbound>,
     task: AbortHandle,
-    pub(super) heard: Heard,
+    pub(super) signs: Signs,
     /// Kept here while the connection is idle.
     pub(super) alarm: Alarm,
     pub(super) born: Instant,
     pub(super) idle_since: Instant,
-    /// An exchange is under way.
+    /// An exchange is under way, or was at the last look.
     pub(super) busy: bool,
 }
 
 impl Http1 {
     pub(super) async fn open(line: Line) -> hyper::Result<Box<Http1>> {
-        let heard = line.heard();
+        let signs = line.signs();
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(READ_BUFFER)
             .max_headers(ANSWER_FIELDS)
@@ -64,7 +64,7 @@ impl Http1 {
         Ok(Box::new(Http1 {
             sender,
             task: task.abort_handle(),
-            heard,
+            signs,
             alarm: Alarm::default(),
             born: now,
             idle_since: now,
@@ -89,7 +89,7 @@ type Driver = http2::Connection<TokioIo<Line>, Outbound, Named>;
 pub(super) struct Http2 {
     sender: http2::SendRequest<Outbound>,
     /// Shared with the task that drives it, since only the connection itself knows how many streams the peer allows.
-    driver: Arc<Mutex<Driver>>,
+    driver: Arc<Mutex<Option<Driver>>>,
     pub(super) born: Instant,
     /// Streams in use.
     streams: AtomicUsize,
@@ -111,7 +111,7 @@ impl Http2 {
             .keep_alive_while_idle(false)
             .handshake(TokioIo::new(line))
             .await?;
-        let driver = Arc::new(Mutex::new(connection));
+        let driver = Arc::new(Mutex::new(Some(connection)));
         tasks::spawn("upstream http/2", Drive(Arc::clone(&driver)));
         Ok(Arc::new(Http2 {
             sender,
@@ -132,11 +132,11 @@ impl Http2 {
         self.sender.is_closed()
     }
 
-    /// Takes up a stream if the peer's limit leaves one.
+    /// Takes up a stream if the peer's limit leaves one and the connection has not ended.
     pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
         // A peer that allows none for now (RFC 9113 section 6.5.2) still gets one: the request waits for its permission
         // until the deadline, instead of a new connection for every request.
-        let limit = lock(&self.driver).current_max_send_streams().max(1);
+        let limit = lock(&self.driver).as_ref()?.current_max_send_streams().max(1);
         self.streams
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
                 (used < limit).then_some(used + 1)
@@ -167,17 +167,25 @@ impl Drop for Stream {
 }
 
 /// Polls a connection that others may look at in between.
-struct Drive(Arc<Mutex<Driver>>);
+struct Drive(Arc<Mutex<Option<Driver>>>);
 
 impl Future for Drive {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut *lock(&self.0)).poll(cx).map(|ended| {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection to an endpoint ended");
-            }
-        })
+        let mut driver = lock(&self.0);
+        let Some(connection) = driver.as_mut() else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(ended) = Pin::new(connection).poll(cx) else {
+            return Poll::Pending;
+        };
+        // Its end must be its drop: that is what gives back the requests it had not begun, to be sent elsewhere.
+        *driver = None;
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection to an endpoint ended");
+        }
+        Poll::Ready(())
     }
 }
 

@@ -46,7 +46,7 @@ impl Lease {
         let alarm = match &mut held {
             Held::Http1(connection) => {
                 connection.busy = true;
-                connection.heard.forget();
+                connection.signs.forget();
                 std::mem::take(&mut connection.alarm)
             }
             Held::Http2(_) => Alarm::default(),
@@ -68,7 +68,7 @@ impl Lease {
     /// with its whole head, which would have been seen.
     pub(super) fn heard_something(&self) -> bool {
         match &self.held {
-            Held::Http1(connection) => connection.heard.anything(),
+            Held::Http1(connection) => connection.signs.heard(),
             Held::Http2(_) => false,
         }
     }
@@ -105,11 +105,14 @@ impl Lease {
         } = self;
         match held {
             Held::Http1(mut connection) => {
-                if !sending || connection.sender.is_ready() {
-                    connection.busy = false;
-                    connection.alarm = alarm;
-                    place.0.put(connection, &rules);
+                if sending || connection.signs.stuck() {
+                    return;
                 }
+                // Not ready, with nothing left to send: its task may be a moment behind, on another thread. The pool
+                // passes it over until it is ready.
+                connection.busy = !connection.sender.is_ready();
+                connection.alarm = alarm;
+                place.0.put(connection, &rules);
             }
             Held::Http2(_) => {}
         }

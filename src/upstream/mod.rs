@@ -19,3 +19,6 @@ mod service;
 pub use body::{UpstreamBody, UpstreamBodyError};
 pub use note::UpstreamNote;
 pub use service::{EndpointFacts, Service, ServiceError};
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ pub(super) struct Inner {
     resolve: Duration,
     pub(super) board: ArcSwap<Board>,
     /// The addresses of each member, as last resolved.
-    addresses: Mutex<Vec<Vec<SocketAddr>>>,
+    pub(super) addresses: Mutex<Vec<Vec<SocketAddr>>>,
     /// Rings when a connection failed, and when the service is gone.
     bell: Arc<Notify>,
 }
@@ -350,7 +350,7 @@ impl Inner {
     }
 
     /// Makes the board from the addresses, with the endpoints of `old` where they are the same.
-    fn rebuild(&self, old: Option<&Board>) {
+    pub(super) fn rebuild(&self, old: Option<&Board>) {
         let addresses = lock(&self.addresses).clone();
         let known = |address: SocketAddr, connector: &Arc<Connector>| {
             old?.endpoints()
