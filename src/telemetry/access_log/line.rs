@@ -169,8 +169,9 @@ struct Escaped<'t> {
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, value: &str) -> fmt::Result {
-        let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-        if value.len() <= self.left && value.bytes().all(plain) {
+        // Without branches, and looking at every byte, so that the compiler takes many at a time.
+        let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+        if value.len() <= self.left && value.bytes().fold(true, |all, byte| all & plain(byte)) {
             self.text.push_str(value);
             self.left -= value.len();
             return Ok(());
