@@ -1,5 +1,5 @@
-//! What a token costs: spent from a warm bucket, refused by an empty one, looked up first; beside plain arithmetic on a word and
-//! governor as it comes, with a clock of its own.
+//! What a token costs: spent from a warm bucket, refused by an empty one, looked up first; beside plain
+//! arithmetic on a word and governor as it comes, with a clock of its own.
 //!
 //! `cargo bench --bench bucket`
 

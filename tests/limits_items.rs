@@ -1,4 +1,5 @@
-//! Item caps (ARUBA-11 to 18): what is above the cap is refused, never cut down, and nothing is sent on before the count.
+//! Item caps (ARUBA-11 to 18): what is above the cap is refused, never cut down, and nothing is sent on
+//! before the count.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

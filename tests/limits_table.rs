@@ -41,7 +41,8 @@ fn spend(table: &Table, number: u64, bucket: &Bucket, generation: u64, now: Tick
 fn idle_customers_cost_nothing_in_the_long_run() {
     let (table, bucket) = (Table::new(1 << 20), bucket(7, 7));
     let generation = table.renew();
-    // 200,000 customers, each calling once, 10,000 of them in a second. A bucket is full again after a seventh of a second.
+    // 200,000 customers, each calling once, 10,000 of them in a second. A bucket is full again after a
+    // seventh of a second.
     for number in 0..200_000 {
         let now = Tick(SECOND + number * SECOND / 10_000);
         assert!(spend(&table, number, &bucket, generation, now).is_ok());
@@ -142,7 +143,8 @@ fn a_changed_quota_rescales_and_never_refills() {
             assert!(matches!(old.spend(cell.word(), spent, now), Spend::Ok { .. }));
         }
         let after = table.renew();
-        // Calls in flight on the old configuration do not scale anything, neither before nor after the new one did.
+        // Calls in flight on the old configuration do not scale anything, neither before nor after the new
+        // one did.
         drop(table.acquire(key(&table, 1), &old, before, now).unwrap());
         let cell = table.acquire(key(&table, 1), &new, after, now).unwrap();
         assert_eq!(new.peek(cell.word(), now).remaining, left, "{old:?} {new:?}");

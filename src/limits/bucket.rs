@@ -1,10 +1,11 @@
 //! One token bucket: spend, give back, look, change the quota.
 //!
-//! A bucket's whole state is one word: the tick at which it will be full again (0, or a tick that has passed: it is full
-//! now). What is missing from it until then, its *debt*, is what governor's arithmetic works on. governor counts time from
-//! the moment a limiter was made, so a word stored by one limiter means something else to the next; here it never sees
-//! a clock at all: it judges the debt at "now = 0", and `now` comes in as an argument. So the word means the same
-//! under every quota and on both sides of a reload, nothing reads a clock twice, and a test needs none.
+//! A bucket's whole state is one word: the tick at which it will be full again (0, or a tick that has passed:
+//! it is full now). What is missing from it until then, its *debt*, is what governor's arithmetic works on.
+//! governor counts time from the moment a limiter was made, so a word stored by one limiter means something
+//! else to the next; here it never sees a clock at all: it judges the debt at "now = 0", and `now` comes in
+//! as an argument. So the word means the same under every quota and on both sides of a reload, nothing reads
+//! a clock twice, and a test needs none.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,8 +23,8 @@ use crate::base::units::Quota;
 /// Longest time a bucket may take to fill from empty: 2^62 ns, 146 years. Sums of two such times fit a word.
 const LONGEST_SPAN: u64 = 1 << 62;
 
-/// The rule of one bucket: what a token costs in time, and how much it holds. Its state is elsewhere: the word that
-/// every call names.
+/// The rule of one bucket: what a token costs in time, and how much it holds. Its state is elsewhere: the
+/// word that every call names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
     pace: Pace,
@@ -62,9 +63,10 @@ pub struct Level {
 impl Bucket {
     /// The rule that `quota` describes.
     ///
-    /// A token's time is cut to whole nanoseconds, so that a client that calls 7 times in each second under `7/s` is never
-    /// refused; the true rate is higher by less than one part in 10^7 below 100 calls a second. More than
-    /// 10^9 a second is 10^9 a second. A burst that would take longer than 146 years to come back is cut to that.
+    /// A token's time is cut to whole nanoseconds, so that a client that calls 7 times in each second under
+    /// `7/s` is never refused; the true rate is higher by less than one part in 10^7 below 100 calls a
+    /// second. More than 10^9 a second is 10^9 a second. A burst that would take longer than 146 years to
+    /// come back is cut to that.
     pub fn new(quota: Quota) -> Bucket {
         let per = u64::try_from(quota.per.as_nanos()).unwrap_or(u64::MAX);
         let token = (per / u64::from(quota.tokens.get())).clamp(1, LONGEST_SPAN);
@@ -94,10 +96,11 @@ impl Bucket {
         Duration::from_nanos(self.span)
     }
 
-    /// Takes `count` tokens from the bucket whose state is `word`, all or none. Any number of threads may do so at once; no
-    /// token is given out twice.
+    /// Takes `count` tokens from the bucket whose state is `word`, all or none. Any number of threads may do
+    /// so at once; no token is given out twice.
     pub fn spend(&self, word: &AtomicU64, count: NonZeroU32, now: Tick) -> Spend {
-        // Asked here and not left to governor, whose product of tokens and time could overflow for a count that large.
+        // Asked here and not left to governor, whose product of tokens and time could overflow for a count
+        // that large.
         if count > self.burst {
             return Spend::Never;
         }
@@ -122,8 +125,8 @@ impl Bucket {
         }
     }
 
-    /// Gives back `count` tokens that were spent a moment ago: the bucket holds what it would hold without that
-    /// spending, never more than its capacity.
+    /// Gives back `count` tokens that were spent a moment ago: the bucket holds what it would hold without
+    /// that spending, never more than its capacity.
     pub fn refund(&self, word: &AtomicU64, count: NonZeroU32) {
         let given = self.token.saturating_mul(u64::from(count.get()));
         // The closure never declines, so there is no error to see.
@@ -149,21 +152,24 @@ impl Bucket {
         }
     }
 
-    /// The span in a form that fits beside a slot's other words: an `f32`, never above the true span and within 12 parts in
-    /// 10^8 of it. Two buckets with the same stamp need no [`Bucket::rescale`]: the same debt is the same fraction of both.
+    /// The span in a form that fits beside a slot's other words: an `f32`, never above the true span and
+    /// within 12 parts in 10^8 of it. Two buckets with the same stamp need no [`Bucket::rescale`]: the same
+    /// debt is the same fraction of both.
     pub(super) fn stamp(&self) -> u32 {
         #[expect(
             clippy::cast_precision_loss,
             reason = "the precision of an f32 is what a stamp promises"
         )]
         let nearest = self.span as f32;
-        // Rounded down, so that a fraction of it comes out too large, never too small: that would be a refill.
+        // Rounded down, so that a fraction of it comes out too large, never too small: that would be a
+        // refill.
         let above = f64::from(nearest) > self.span as f64;
         nearest.to_bits() - u32::from(above)
     }
 
-    /// Makes `word`, written under the rule with the stamp `from`, mean the same *fraction* of this bucket: half full stays
-    /// half full, empty stays empty, whatever the two quotas are. Rounded against the customer, by a nanosecond.
+    /// Makes `word`, written under the rule with the stamp `from`, mean the same *fraction* of this bucket:
+    /// half full stays half full, empty stays empty, whatever the two quotas are. Rounded against the
+    /// customer, by a nanosecond.
     pub(super) fn rescale(&self, word: &AtomicU64, from: u32, now: Tick) {
         let from = f64::from(f32::from_bits(from));
         if !(from.is_finite() && from > 0.0) {
@@ -190,8 +196,8 @@ type Limiter<'w> = RateLimiter<NotKeyed, Debt<'w>, Standstill, StateInformationM
 struct Debt<'w> {
     word: &'w AtomicU64,
     now: u64,
-    /// A debt above the capacity can only be left by a larger quota that a call in flight still used; it counts as
-    /// "empty", so that a smaller quota is not punished for longer than its own span.
+    /// A debt above the capacity can only be left by a larger quota that a call in flight still used; it
+    /// counts as "empty", so that a smaller quota is not punished for longer than its own span.
     most: u64,
 }
 

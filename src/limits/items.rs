@@ -1,5 +1,5 @@
-//! Item caps: at most so many items in one call. What is above is refused, never cut down to the cap: a client that pages
-//! through a list by 100 and gets 50 would skip every second page, and never notice.
+//! Item caps: at most so many items in one call. What is above is refused, never cut down to the cap: a
+//! client that pages through a list by 100 and gets 50 would skip every second page, and never notice.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -23,7 +23,8 @@ impl ItemCap {
     /// Most of a body that is held while it is counted, in bytes, unless said otherwise: 1 MiB.
     pub const HOLD: u64 = 1 << 20;
 
-    /// The cap that `plan` describes. A body that is counted is held until the count is known, at most `hold` bytes of it.
+    /// The cap that `plan` describes. A body that is counted is held until the count is known, at most `hold`
+    /// bytes of it.
     pub fn new(plan: &ItemCapPlan, hold: u64) -> ItemCap {
         ItemCap {
             max: plan.max,
@@ -32,12 +33,12 @@ impl ItemCap {
         }
     }
 
-    /// Checks every value of the counted parameter in the query, however often it occurs. Without it, and without a query, the
-    /// call passes: then the service's own default holds.
+    /// Checks every value of the counted parameter in the query, however often it occurs. Without it, and
+    /// without a query, the call passes: then the service's own default holds.
     ///
     /// # Errors
-    /// [`Rejection::ItemCapExceeded`] if one value is above the cap; [`BadRequest::ItemsQuery`] if one is not a whole
-    /// number in ASCII digits (no sign, no space, not empty, below 2^64).
+    /// [`Rejection::ItemCapExceeded`] if one value is above the cap; [`BadRequest::ItemsQuery`] if one is not
+    /// a whole number in ASCII digits (no sign, no space, not empty, below 2^64).
     pub fn check_query(&self, query: Option<&str>) -> Result<(), Rejection> {
         let (ItemCount::Query(name), Some(query)) = (&self.count, query) else {
             return Ok(());
@@ -51,15 +52,17 @@ impl ItemCap {
         Ok(())
     }
 
-    /// Reads `body` to its end, if this cap counts bodies, and counts while it arrives; gives back a body with the same
-    /// bytes. Stops reading at the first element too many. An empty body passes, and so does JSON without anything at that place.
+    /// Reads `body` to its end, if this cap counts bodies, and counts while it arrives; gives back a body
+    /// with the same bytes. Stops reading at the first element too many. An empty body passes, and so does
+    /// JSON without anything at that place.
     ///
     /// Trailers of a body that was counted are dropped (RFC 9110 section 6.5.1 allows that).
     ///
     /// # Errors
-    /// [`Rejection::ItemCapExceeded`]; [`BadRequest::ItemsBody`] if the body is not strict JSON, has something other than an
-    /// array at that place, could be read in two ways, or is compressed, so that it cannot be counted;
-    /// [`Rejection::BodyTooLarge`] if it is larger than what may be held; and what the client's body failed with.
+    /// [`Rejection::ItemCapExceeded`]; [`BadRequest::ItemsBody`] if the body is not strict JSON, has
+    /// something other than an array at that place, could be read in two ways, or is compressed, so that it
+    /// cannot be counted; [`Rejection::BodyTooLarge`] if it is larger than what may be held; and what the
+    /// client's body failed with.
     pub async fn check_body(&self, headers: &HeaderMap, body: Body) -> Result<Body, Rejection> {
         let ItemCount::Body(pointer) = &self.count else {
             return Ok(body);
@@ -111,7 +114,8 @@ impl ItemCap {
     }
 }
 
-/// What was read of a body. One chunk, the common case, is not copied; more are joined, so that the body can be sent again.
+/// What was read of a body. One chunk, the common case, is not copied; more are joined, so that the body can
+/// be sent again.
 enum Held {
     Nothing,
     One(Bytes),

@@ -1,11 +1,19 @@
 //! Counts the elements of one array in a JSON text while the text arrives.
 //!
-//! Strict RFC 8259, UTF-8 included; nothing is built, only the place in the text is known. The array is named by a JSON
-//! Pointer (RFC 6901). Where two readers could disagree about which array that is, the text is refused: a member name on the
-//! way that occurs twice (RFC 8259 section 4: "the behavior of software that receives such an object is unpredictable"), or
-//! one that differs only in case, which some readers take for the same.
+//! Strict RFC 8259, UTF-8 included; nothing is built, only the place in the text is known. The array is named
+//! by a JSON Pointer (RFC 6901). Where two readers could disagree about which array that is, the text is
+//! refused: a member name on the way that occurs twice (RFC 8259 section 4: "the behavior of software that
+//! receives such an object is unpredictable"), or one that differs only in case, which some readers take for
+//! the same.
 
-/// Deepest nesting that is read. What is nested deeper is refused, since readers differ there too (RFC 8259 section 9).
+mod number;
+mod text;
+
+use number::Number;
+use text::{Piece, Text};
+
+/// Deepest nesting that is read. What is nested deeper is refused, since readers differ there too (RFC 8259
+/// section 9).
 pub const DEEPEST: u32 = 64;
 
 /// Why a text is refused.
@@ -35,10 +43,11 @@ pub struct Counter<'p> {
     next_on_way: bool,
     /// Depth inside the counted array, once it is open.
     counted_at: Option<u32>,
-    text: Text,
+    /// What the string that is being read is for.
+    used: Use,
     /// The member name being read, as far as it can still be the one looked for.
     name: Name,
-    /// Counts the content of a text that is one string; `None` inside such a string.
+    /// What becomes of a text that is one string.
     unwrap: Unwrap<'p>,
 }
 
@@ -81,26 +90,12 @@ enum State {
     Colon,
     /// After a value: `,` or the end of the container.
     After,
-    /// In a string.
-    Text,
+    Text(Text),
     Number(Number),
     /// In `true`, `false` or `null`: what is still missing.
     Word(&'static [u8]),
     /// After the only value.
     End,
-}
-
-/// The places in a number (RFC 8259 section 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
-    Minus,
-    Zero,
-    Digits,
-    Point,
-    Fraction,
-    Exponent,
-    Sign,
-    Power,
 }
 
 /// What becomes of a string's characters.
@@ -116,38 +111,9 @@ enum Use {
     Unwrap,
 }
 
-#[derive(Debug)]
-struct Text {
-    used: Use,
-    at: At,
-}
-
-/// The places in a string (RFC 8259 section 7, RFC 3629 section 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    Plain,
-    Backslash,
-    /// In the digits of `\u`: so many are missing, value so far, the high surrogate before it.
-    Hex {
-        missing: u8,
-        value: u32,
-        high: Option<u32>,
-    },
-    /// After a high surrogate: a backslash must come.
-    LowBackslash(u32),
-    /// After it, a `u`.
-    LowU(u32),
-    /// In a UTF-8 sequence: so many bytes are missing, the next one lies between `least` and `most`.
-    Sequence {
-        missing: u8,
-        least: u8,
-        most: u8,
-    },
-}
-
 impl<'p> Counter<'p> {
-    /// A counter for the array at `pointer` (decoded segments; none: the text itself), which refuses element `most` + 1.
-    /// A text that is one JSON string is decoded, once, and its content is counted.
+    /// A counter for the array at `pointer` (decoded segments; none: the text itself), which refuses element
+    /// `most` + 1. A text that is one JSON string is decoded, once, and its content is counted.
     pub fn new(pointer: &'p [String], most: u64) -> Counter<'p> {
         Counter::with(pointer, most, Unwrap::Allowed)
     }
@@ -163,10 +129,7 @@ impl<'p> Counter<'p> {
             way: Vec::new(),
             next_on_way: true,
             counted_at: None,
-            text: Text {
-                used: Use::Skip,
-                at: At::Plain,
-            },
+            used: Use::Skip,
             name: Name::default(),
             unwrap,
         }
@@ -180,8 +143,18 @@ impl<'p> Counter<'p> {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
             rest = match self.state {
-                State::Text => self.text(rest)?,
-                State::Number(number) => self.number(number, byte, rest, after)?,
+                State::Text(text) => self.text(text, rest)?,
+                State::Number(number) => match number.next(byte)? {
+                    Some(next) => {
+                        self.state = State::Number(next);
+                        after
+                    }
+                    // The byte belongs to what follows.
+                    None => {
+                        self.value_ends();
+                        rest
+                    }
+                },
                 State::Word(missing) => {
                     let (&expected, missing) = missing.split_first().ok_or(Fault::Malformed)?;
                     if byte != expected {
@@ -248,7 +221,9 @@ impl<'p> Counter<'p> {
     /// # Errors
     /// [`Fault::Malformed`] if the text ends too early.
     pub fn finish(mut self) -> Result<u64, Fault> {
-        if let State::Number(Number::Zero | Number::Digits | Number::Fraction | Number::Power) = self.state {
+        if let State::Number(number) = self.state
+            && number.is_complete()
+        {
             self.value_ends();
         }
         if self.state != State::End {
@@ -321,13 +296,10 @@ impl<'p> Counter<'p> {
                 self.state = State::FirstName;
             }
             b'"' => self.text_begins(Use::Skip),
-            b'-' => self.state = State::Number(Number::Minus),
-            b'0' => self.state = State::Number(Number::Zero),
-            b'1'..=b'9' => self.state = State::Number(Number::Digits),
             b't' => self.state = State::Word(b"rue"),
             b'f' => self.state = State::Word(b"alse"),
             b'n' => self.state = State::Word(b"ull"),
-            _ => return Err(Fault::Malformed),
+            _ => self.state = State::Number(Number::begins(byte).ok_or(Fault::Malformed)?),
         }
         Ok(())
     }
@@ -415,144 +387,27 @@ impl<'p> Counter<'p> {
         Ok(())
     }
 
-    /// Reads `byte`; gives back what follows it, or, when the number ended before it, `whole`, which begins with it.
-    fn number<'b>(
-        &mut self,
-        number: Number,
-        byte: u8,
-        whole: &'b [u8],
-        after: &'b [u8],
-    ) -> Result<&'b [u8], Fault> {
-        let next = match (number, byte) {
-            (Number::Minus, b'0') => Number::Zero,
-            (Number::Minus, b'1'..=b'9') | (Number::Digits, b'0'..=b'9') => Number::Digits,
-            (Number::Zero | Number::Digits, b'.') => Number::Point,
-            (Number::Point | Number::Fraction, b'0'..=b'9') => Number::Fraction,
-            (Number::Zero | Number::Digits | Number::Fraction, b'e' | b'E') => Number::Exponent,
-            (Number::Exponent, b'+' | b'-') => Number::Sign,
-            (Number::Exponent | Number::Sign | Number::Power, b'0'..=b'9') => Number::Power,
-            (Number::Zero | Number::Digits | Number::Fraction | Number::Power, _) => {
-                // The byte belongs to what follows.
-                self.value_ends();
-                return Ok(whole);
-            }
-            (Number::Minus | Number::Point | Number::Exponent | Number::Sign, _) => {
-                return Err(Fault::Malformed);
-            }
-        };
-        self.state = State::Number(next);
-        Ok(after)
-    }
-
     fn text_begins(&mut self, used: Use) {
-        self.text = Text { used, at: At::Plain };
-        self.state = State::Text;
+        self.used = used;
+        self.state = State::Text(Text::Plain);
     }
 
     /// Reads on in a string; gives back what follows the part that was read.
-    fn text<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Fault> {
-        if self.text.at == At::Plain {
-            // Most of a string has no meaning to us; it is passed over in one go.
-            let plain = bytes
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x80..))
-                .unwrap_or(bytes.len());
-            if let Some((run, rest)) = bytes.split_at_checked(plain)
-                && plain > 0
-            {
-                self.emit(run)?;
-                return Ok(rest);
-            }
+    fn text<'b>(&mut self, mut text: Text, bytes: &'b [u8]) -> Result<&'b [u8], Fault> {
+        let (piece, rest) = text.read(bytes)?;
+        self.state = State::Text(text);
+        match piece {
+            Piece::Bytes(bytes) => self.emit(bytes)?,
+            Piece::Character(character) => self.emit(character.encode_utf8(&mut [0; 4]).as_bytes())?,
+            Piece::Pending => {}
+            Piece::End => self.text_ends()?,
         }
-        let Some((&byte, after)) = bytes.split_first() else {
-            return Ok(bytes);
-        };
-        self.text.at = match self.text.at {
-            At::Plain => match byte {
-                b'"' => {
-                    self.text_ends()?;
-                    return Ok(after);
-                }
-                b'\\' => At::Backslash,
-                _ => {
-                    let at = sequence_begins(byte)?;
-                    self.emit(&[byte])?;
-                    at
-                }
-            },
-            At::Backslash => match byte {
-                b'"' | b'\\' | b'/' => self.emit_plain(byte)?,
-                b'b' => self.emit_plain(0x08)?,
-                b'f' => self.emit_plain(0x0c)?,
-                b'n' => self.emit_plain(b'\n')?,
-                b'r' => self.emit_plain(b'\r')?,
-                b't' => self.emit_plain(b'\t')?,
-                b'u' => At::Hex {
-                    missing: 4,
-                    value: 0,
-                    high: None,
-                },
-                _ => return Err(Fault::Malformed),
-            },
-            At::Hex { missing, value, high } => {
-                let digit = char::from(byte).to_digit(16).ok_or(Fault::Malformed)?;
-                let value = value << 4 | digit;
-                if missing > 1 {
-                    At::Hex {
-                        missing: missing - 1,
-                        value,
-                        high,
-                    }
-                } else {
-                    self.escape_ends(value, high)?
-                }
-            }
-            At::LowBackslash(high) if byte == b'\\' => At::LowU(high),
-            At::LowU(high) if byte == b'u' => At::Hex {
-                missing: 4,
-                value: 0,
-                high: Some(high),
-            },
-            At::LowBackslash(_) | At::LowU(_) => return Err(Fault::Malformed),
-            At::Sequence { missing, least, most } => {
-                if !(least..=most).contains(&byte) {
-                    return Err(Fault::Malformed);
-                }
-                self.emit(&[byte])?;
-                match missing {
-                    1 => At::Plain,
-                    _ => At::Sequence {
-                        missing: missing - 1,
-                        least: 0x80,
-                        most: 0xbf,
-                    },
-                }
-            }
-        };
-        Ok(after)
-    }
-
-    /// After the four digits of `\u`. A surrogate without its other half is refused (RFC 8259 section 8.2).
-    fn escape_ends(&mut self, value: u32, high: Option<u32>) -> Result<At, Fault> {
-        let code = match (high, value) {
-            (None, 0xd800..=0xdbff) => return Ok(At::LowBackslash(value)),
-            (Some(high), 0xdc00..=0xdfff) => 0x1_0000 + ((high - 0xd800) << 10 | (value - 0xdc00)),
-            (Some(_), _) => return Err(Fault::Malformed),
-            (None, value) => value,
-        };
-        let character = char::from_u32(code).ok_or(Fault::Malformed)?;
-        self.emit(character.encode_utf8(&mut [0; 4]).as_bytes())?;
-        Ok(At::Plain)
-    }
-
-    fn emit_plain(&mut self, byte: u8) -> Result<At, Fault> {
-        self.emit(&[byte])?;
-        Ok(At::Plain)
+        Ok(rest)
     }
 
     /// Hands on decoded bytes of a string.
     fn emit(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        match self.text.used {
+        match self.used {
             Use::Skip | Use::SkipName => Ok(()),
             Use::Collect => {
                 // Folding changes a name's length by less than a factor of three in either direction.
@@ -574,7 +429,7 @@ impl<'p> Counter<'p> {
     }
 
     fn text_ends(&mut self) -> Result<(), Fault> {
-        match self.text.used {
+        match self.used {
             Use::Skip | Use::Unwrap => self.value_ends(),
             Use::SkipName => self.state = State::Colon,
             Use::Collect => {
@@ -586,27 +441,10 @@ impl<'p> Counter<'p> {
     }
 }
 
-/// The first byte of a character that is not ASCII, by the table of RFC 3629 section 4: no overlong forms, no surrogates,
-/// nothing above U+10FFFF. Control characters come here too and must be escaped (RFC 8259 section 7).
-fn sequence_begins(byte: u8) -> Result<At, Fault> {
-    let (missing, least, most) = match byte {
-        0xc2..=0xdf => (1, 0x80, 0xbf),
-        0xe0 => (2, 0xa0, 0xbf),
-        0xed => (2, 0x80, 0x9f),
-        0xe1..=0xef => (2, 0x80, 0xbf),
-        0xf0 => (3, 0x90, 0xbf),
-        0xf1..=0xf3 => (3, 0x80, 0xbf),
-        0xf4 => (3, 0x80, 0x8f),
-        _ => return Err(Fault::Malformed),
-    };
-    Ok(At::Sequence { missing, least, most })
-}
-
 /// Upper case, then lower: so that also `ſ` is an `s`, and the Kelvin sign a `k`, as some readers have it.
 fn folded(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
 #[cfg(test)]
-#[path = "json_tests.rs"]
 mod tests;

@@ -10,8 +10,9 @@ use crate::base::random;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key(pub(super) [u64; 2]);
 
-/// What makes a [`Key`] of its parts: SipHash with random keys, twice. Two callers share a bucket by chance once in 2^128, and
-/// nobody can search for such a pair, or for keys that crowd one shard, without knowing the secret.
+/// What makes a [`Key`] of its parts: SipHash with random keys, twice. Two callers share a bucket by chance
+/// once in 2^128, and nobody can search for such a pair, or for keys that crowd one shard, without knowing
+/// the secret.
 #[derive(Debug)]
 pub struct KeyMaker {
     halves: [RandomState; 2],
@@ -31,7 +32,8 @@ impl KeyMaker {
     pub fn start(&self) -> KeyParts {
         let [first, second] = &self.halves;
         let (first, mut second) = (first.build_hasher(), second.build_hasher());
-        // The standard library derives the second state's secret from the first; the salt makes the halves unrelated.
+        // The standard library derives the second state's secret from the first; the salt makes the halves
+        // unrelated.
         second.write(&self.salt);
         KeyParts { first, second }
     }
@@ -51,8 +53,8 @@ pub struct KeyParts {
 }
 
 impl KeyParts {
-    /// Adds a part: what kind it is, and its bytes. Kind and length are hashed too, so that no two lists of parts
-    /// read the same: a customer called `10.0.0.1` is not that address.
+    /// Adds a part: what kind it is, and its bytes. Kind and length are hashed too, so that no two lists of
+    /// parts read the same: a customer called `10.0.0.1` is not that address.
     pub fn add(&mut self, kind: u8, bytes: &[u8]) {
         for half in [&mut self.first, &mut self.second] {
             half.write_u8(kind);
@@ -61,8 +63,8 @@ impl KeyParts {
         }
     }
 
-    /// Adds an address part: an IPv4 address whole (also one that is mapped into IPv6), of an IPv6 address the first
-    /// 64 bits, since one client has at least a /64 to choose from (RFC 6177 section 2).
+    /// Adds an address part: an IPv4 address whole (also one that is mapped into IPv6), of an IPv6 address
+    /// the first 64 bits, since one client has at least a /64 to choose from (RFC 6177 section 2).
     pub fn add_address(&mut self, kind: u8, address: IpAddr) {
         match address.to_canonical() {
             IpAddr::V4(v4) => self.add(kind, &v4.octets()),

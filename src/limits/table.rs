@@ -1,9 +1,9 @@
 //! The cells of one limit: every bucket's state, found by key, kept over reloads, bounded.
 //!
-//! A bucket that is full again and that nobody holds is as good as one that was never used, so its slot goes to the
-//! next newcomer. A bucket that is *not* full is never given away, also not when the table is full: forgetting it would
-//! refill it, and whoever can invent keys could refill a customer's bucket by inventing enough. A newcomer that finds
-//! no room is refused instead.
+//! A bucket that is full again and that nobody holds is as good as one that was never used, so its slot goes
+//! to the next newcomer. A bucket that is *not* full is never given away, also not when the table is full:
+//! forgetting it would refill it, and whoever can invent keys could refill a customer's bucket by inventing
+//! enough. A newcomer that finds no room is refused instead.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +18,11 @@ use crate::base::clock::Tick;
 const SHARDS: usize = 64;
 /// Slots of one chunk: with the counters of the `Arc`, just under a page.
 const CHUNK: u32 = 127;
-/// Slots looked at for every newcomer, so that the hand goes round once while a quarter of the slots is filled.
+/// Slots looked at for every newcomer, so that the hand goes round once while a quarter of the slots is
+/// filled.
 const SWEEP: u32 = 4;
-/// Slots looked at when there is no room. The hand goes on where it stopped, so a flood of newcomers finds every slot that
-/// has become free, while one of them costs little more than anybody else.
+/// Slots looked at when there is no room. The hand goes on where it stopped, so a flood of newcomers finds
+/// every slot that has become free, while one of them costs little more than anybody else.
 const SWEEP_FULL: u32 = 64;
 /// End of the list of free slots.
 const NONE: u32 = u32::MAX;
@@ -103,8 +104,8 @@ pub struct Cell {
 
 const _: () = assert!(CHUNK <= 255);
 
-/// Stands for a slot that its chunk does not have. No cell is made for such a slot; if one were, its callers would
-/// share this bucket, which limits them too much and not too little.
+/// Stands for a slot that its chunk does not have. No cell is made for such a slot; if one were, its callers
+/// would share this bucket, which limits them too much and not too little.
 static NOWHERE: Slot = Slot::empty();
 
 impl Cell {
@@ -140,11 +141,12 @@ impl Drop for Cell {
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Table {
-    /// Live buckets that a limit may have at the same time, unless said otherwise: half as many again as the million that
-    /// a gateway must bear, and together below 64 MiB.
+    /// Live buckets that a limit may have at the same time, unless said otherwise: half as many again as the
+    /// million that a gateway must bear, and together below 64 MiB.
     pub const MOST: usize = 3 << 19;
 
-    /// An empty table for at most `most` live buckets, rounded up to a multiple of 64. It takes memory as it fills.
+    /// An empty table for at most `most` live buckets, rounded up to a multiple of 64. It takes memory as it
+    /// fills.
     pub fn new(most: usize) -> Table {
         let most_per_shard =
             u32::try_from(most.div_ceil(SHARDS)).map_or(NONE - 1, |most| most.clamp(1, NONE - 1));
@@ -173,11 +175,12 @@ impl Table {
         self.generation.fetch_add(1, Ordering::AcqRel).saturating_add(1)
     }
 
-    /// The bucket of `key`, made full if there is none. `bucket` is its rule in the set `generation`: if the bucket's state was
-    /// written under another one, it is rescaled.
+    /// The bucket of `key`, made full if there is none. `bucket` is its rule in the set `generation`: if the
+    /// bucket's state was written under another one, it is rescaled.
     ///
     /// # Errors
-    /// [`Full`] if the key is new, and every slot that may be used holds a bucket that is not full or is held.
+    /// [`Full`] if the key is new, and every slot that may be used holds a bucket that is not full or is
+    /// held.
     pub fn acquire(&self, key: Key, bucket: &Bucket, generation: u64, now: Tick) -> Result<Cell, Full> {
         let mut shard = self.shard(key);
         let number = match shard.find(key) {
@@ -229,7 +232,8 @@ impl Default for Table {
     }
 }
 
-/// A panic inside the lock leaves at worst a slot that nobody uses; better than refusing every customer of the shard.
+/// A panic inside the lock leaves at worst a slot that nobody uses; better than refusing every customer of
+/// the shard.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -321,7 +325,8 @@ impl Shard {
             let Some(slot) = slot_of(&self.chunks, number) else {
                 return;
             };
-            // Acquire pairs with the release of the last cell. No new cell can appear: that takes the lock we hold.
+            // Acquire pairs with the release of the last cell. No new cell can appear: that takes the lock we
+            // hold.
             let idle = slot.stamp.load(Ordering::Relaxed) != 0
                 && slot.pins.load(Ordering::Acquire) == 0
                 && slot.word.load(Ordering::Relaxed) <= now.0;
