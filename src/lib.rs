@@ -18,6 +18,7 @@ pub mod auth;
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod headers;
 pub mod http;
 pub mod identity;
 pub mod jose;

@@ -126,24 +126,31 @@ fn for_parameter(element: &[u8]) -> Option<IpAddr> {
     found
 }
 
-/// `X-Forwarded-For` towards a backend: what a trusted peer said, then the peer. One value; `None` only if what came
-/// cannot be a value any more.
-pub fn chain(peer: IpAddr, is_trusted: Trust, headers: &HeaderMap) -> Option<HeaderValue> {
-    let peer = peer.to_canonical();
-    let mut said = match is_trusted {
+/// `X-Forwarded-For` towards a backend: what a trusted peer said, then the peer itself (see [`peer_value`]). One value;
+/// from a stranger it is the peer alone, shared.
+pub fn chain(peer: &HeaderValue, trust: Trust, headers: &HeaderMap) -> HeaderValue {
+    let mut said = match trust {
         Trust::Believed => headers.get_all(X_FORWARDED_FOR).iter().peekable(),
-        Trust::Stranger => return HeaderValue::from_str(&peer.to_string()).ok(),
+        Trust::Stranger => return peer.clone(),
     };
     if said.peek().is_none() {
-        return HeaderValue::from_str(&peer.to_string()).ok();
+        return peer.clone();
     }
     let mut text = Vec::with_capacity(64);
     for line in said {
         text.extend_from_slice(line.as_bytes());
         text.extend_from_slice(b", ");
     }
-    text.extend_from_slice(peer.to_string().as_bytes());
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
+    text.extend_from_slice(peer.as_bytes());
+    // Values joined by a comma are a value.
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| peer.clone())
+}
+
+/// An address as it stands in `X-Forwarded-For`. Made once for a connection.
+pub fn peer_value(peer: IpAddr) -> HeaderValue {
+    // Digits, letters, dots and colons are a value.
+    HeaderValue::from_str(&peer.to_canonical().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 /// Is the peer a proxy of ours?
@@ -269,16 +276,13 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(X_FORWARDED_FOR, HeaderValue::from_static("203.0.113.1"));
         headers.append(X_FORWARDED_FOR, HeaderValue::from_static("10.0.0.2"));
-        let peer = "::ffff:10.0.0.1".parse().unwrap();
+        let peer = &peer_value("::ffff:10.0.0.1".parse().unwrap());
         assert_eq!(
-            chain(peer, Trust::Believed, &headers).unwrap(),
+            chain(peer, Trust::Believed, &headers),
             "203.0.113.1, 10.0.0.2, 10.0.0.1"
         );
-        assert_eq!(chain(peer, Trust::Stranger, &headers).unwrap(), "10.0.0.1");
-        assert_eq!(
-            chain(peer, Trust::Believed, &HeaderMap::new()).unwrap(),
-            "10.0.0.1"
-        );
+        assert_eq!(chain(peer, Trust::Stranger, &headers), "10.0.0.1");
+        assert_eq!(chain(peer, Trust::Believed, &HeaderMap::new()), "10.0.0.1");
     }
 
     proptest! {
@@ -291,7 +295,7 @@ mod tests {
                 let _ = client_address([10, 0, 0, 1].into(), &trusted, &headers);
                 headers.insert(X_FORWARDED_FOR, value);
                 let _ = client_address([10, 0, 0, 1].into(), &trusted, &headers);
-                let _ = chain([10, 0, 0, 1].into(), Trust::Believed, &headers);
+                let _ = chain(&peer_value([10, 0, 0, 1].into()), Trust::Believed, &headers);
             }
         }
 

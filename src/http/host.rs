@@ -44,6 +44,11 @@ pub(super) fn parse(authority: &str) -> Option<HostName> {
     }
 }
 
+/// Is `text` a host, with or without a port?
+pub fn is_authority(text: &str) -> bool {
+    parse(text).is_some()
+}
+
 /// The form in which a host of the configuration is compared: as [`super::head::Head::host`] gives it. `None` for what
 /// no request can name.
 pub fn canonical(host: &str) -> Option<String> {

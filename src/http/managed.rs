@@ -65,6 +65,12 @@ impl ManagedNames {
     }
 }
 
+/// Does `name`, in whatever spelling, begin with `prefix` (in normal form, `x-forwarded-`)?
+pub fn begins_with(name: &HeaderName, prefix: &[u8]) -> bool {
+    let core = core(name.as_str().as_bytes());
+    core.len() >= prefix.len() && core.iter().zip(prefix).all(|(a, b)| folded(*a) == *b)
+}
+
 /// One byte of a name in normal form. `HeaderName` is lower case already; upper case is folded all the same, so that
 /// the rule does not depend on it.
 fn folded(byte: u8) -> u8 {
@@ -139,6 +145,23 @@ mod tests {
             assert!(!managed.matches(&name(other)), "{other}");
         }
         assert!(!ManagedNames::default().matches(&name("x-tenant-id")));
+    }
+
+    #[test]
+    fn a_prefix_matches_in_every_spelling() {
+        for spelling in [
+            "x-forwarded-for",
+            "X_Forwarded.Host",
+            "_x-forwarded_",
+            "x-forwarded-x",
+        ] {
+            assert_eq!(
+                begins_with(&name(spelling), b"x-forwarded-"),
+                spelling != "_x-forwarded_",
+                "{spelling}"
+            );
+        }
+        assert!(!begins_with(&name("x-forward"), b"x-forwarded-"));
     }
 
     #[test]
