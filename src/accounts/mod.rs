@@ -1,1 +1,5 @@
-//! accounts
+//! Floor 2: what is known of customers and their tenants.
+
+pub mod directory;
+
+pub use directory::{Customer, Directory, Grant};

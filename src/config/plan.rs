@@ -294,7 +294,7 @@ pub enum KeySource {
 pub struct KeyUrl {
     /// `https`, or `http` to a loopback address or where `danger_plain_http` says so.
     pub url: http::Uri,
-    /// Authorities beside the system's, a PEM file.
+    /// Authorities instead of the system's, a PEM file.
     pub ca: Option<PathBuf>,
     /// Refresh interval when the answer has no `max-age`.
     pub refresh: Duration,

@@ -2,6 +2,7 @@
 
 pub mod dial;
 pub mod peer;
+pub mod fetch;
 pub mod resolve;
 pub mod socket;
 pub mod stream;

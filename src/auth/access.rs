@@ -1,0 +1,354 @@
+//! What a caller may do now: which tenant the call is for, with which roles and scopes, and who pays.
+//!
+//! The tenant and the payer are different things. A provider that acts on a tenant pays from its own quota and has the
+//! roles that the grant gives it there, not those it has at home.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::credentials::Caller;
+use super::known::{Known, Values};
+use crate::accounts::directory::{Directory, Grant};
+use crate::config::plan::{AccessPlan, RegionRef};
+use crate::identity::{CustomerId, Identity, RegionName, Role, Scope, TenantId};
+use crate::rejection::Rejection;
+
+/// Claims that a route cannot do without, because it limits or injects by them. A token that lacks one is not valid
+/// there: the alternative would be an empty header, or one bucket for everybody who lacks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequiredClaims {
+    /// The customer.
+    pub customer: bool,
+    /// The tenant.
+    pub tenant: bool,
+    /// The home region.
+    pub region: bool,
+}
+
+/// A route's access rule, compiled.
+#[derive(Debug, Clone)]
+pub struct Access {
+    rule: Rule,
+    directory: Arc<Directory>,
+    selector: Option<HeaderName>,
+}
+
+#[derive(Debug, Clone)]
+enum Rule {
+    Public,
+    Required { needs: Needs, claims: RequiredClaims },
+}
+
+#[derive(Debug, Clone)]
+struct Needs {
+    scopes_any: Vec<Scope>,
+    scopes_all: Vec<Scope>,
+    roles_any: Vec<Role>,
+    roles_all: Vec<Role>,
+    /// The scopes that would have done (RFC 6750 section 3, `scope` attribute).
+    scope_attribute: HeaderValue,
+}
+
+/// Proof that a caller may make this call, and for whom. Only [`Access::decide`] makes one.
+#[derive(Debug)]
+pub struct Permit {
+    known: Option<Arc<Known>>,
+    tenant: Tenant,
+    region: Option<RegionRef>,
+}
+
+/// Whose data the call is for.
+#[derive(Debug)]
+enum Tenant {
+    /// The caller's own, as the token says.
+    Own,
+    /// One that the file grants.
+    Granted { grant: Arc<Grant>, by: Chosen },
+    /// One that the token grants.
+    Named(TenantId, HeaderValue),
+}
+
+/// Who named the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    /// The token; its region claim speaks of this tenant.
+    ByToken,
+    /// The client; the region claim speaks of another.
+    ByClient,
+}
+
+impl Access {
+    /// The rule of a route. `selector` is the header by which clients of the api name a tenant.
+    pub fn new(
+        plan: &AccessPlan,
+        claims: RequiredClaims,
+        directory: Arc<Directory>,
+        selector: Option<HeaderName>,
+    ) -> Access {
+        let rule = match plan {
+            AccessPlan::Public => Rule::Public,
+            AccessPlan::Required {
+                issuers: _,
+                scopes_any,
+                scopes_all,
+                roles_any,
+                roles_all,
+            } => Rule::Required {
+                needs: Needs {
+                    scope_attribute: scope_attribute(scopes_all, scopes_any),
+                    scopes_any: scopes_any.clone(),
+                    scopes_all: scopes_all.clone(),
+                    roles_any: roles_any.clone(),
+                    roles_all: roles_all.clone(),
+                },
+                claims,
+            },
+        };
+        Access {
+            rule,
+            directory,
+            selector,
+        }
+    }
+
+    /// Decides whether `caller` may make the call with these header fields.
+    ///
+    /// # Errors
+    /// [`Rejection::CredentialsInvalid`] when a claim that the route needs is missing, [`Rejection::ScopeMissing`],
+    /// [`Rejection::TenantInvalid`] and [`Rejection::TenantForbidden`] for the tenant selected,
+    /// [`Rejection::RoleMissing`].
+    pub fn decide(&self, caller: Caller, headers: &HeaderMap) -> Result<Permit, Rejection> {
+        let (needs, claims) = match &self.rule {
+            // A selector on a public route is read by nobody; `headers` removes it.
+            Rule::Public => {
+                return Ok(Permit {
+                    known: None,
+                    tenant: Tenant::Own,
+                    region: None,
+                });
+            }
+            Rule::Required { needs, claims } => (needs, claims),
+        };
+        // Credentials of a route that is not public make no anonymous caller; if they did, this is the door.
+        let known = caller.into_known().ok_or(Rejection::CredentialsMissing)?;
+        let identity = &known.identity;
+        if claims.customer && identity.customer.is_none() {
+            return Err(Rejection::CredentialsInvalid("the customer claim is missing"));
+        }
+        if claims.region && identity.region.is_none() {
+            return Err(Rejection::CredentialsInvalid("the region claim is missing"));
+        }
+        needs.check_scopes(&identity.scopes)?;
+        let (tenant, region) = self.choose_tenant(&known, headers)?;
+        if claims.tenant && matches!(tenant, Tenant::Own) && known.tenant.is_none() {
+            return Err(Rejection::CredentialsInvalid("the tenant claim is missing"));
+        }
+        let roles = match &tenant {
+            Tenant::Granted { grant, by: _ } => grant.grant.roles.as_deref().unwrap_or(&identity.roles),
+            Tenant::Own | Tenant::Named(..) => &identity.roles,
+        };
+        needs.check_roles(roles)?;
+        Ok(Permit {
+            known: Some(known),
+            tenant,
+            region,
+        })
+    }
+
+    fn choose_tenant(
+        &self,
+        known: &Known,
+        headers: &HeaderMap,
+    ) -> Result<(Tenant, Option<RegionRef>), Rejection> {
+        let identity = &known.identity;
+        let customer = identity
+            .customer
+            .as_ref()
+            .and_then(|customer| self.directory.customer(customer));
+        let grant_for = |tenant: &TenantId| customer.and_then(|customer| customer.grant(tenant)).cloned();
+        let Some((selected, value)) = self.selected(headers)? else {
+            // The token's tenant may still be one that the file says more about.
+            let Some(tenant) = &known.tenant else {
+                return Ok((Tenant::Own, customer.and_then(|customer| customer.region)));
+            };
+            return Ok(match grant_for(tenant) {
+                Some(grant) => {
+                    let region = grant.region;
+                    (
+                        Tenant::Granted {
+                            grant,
+                            by: Chosen::ByToken,
+                        },
+                        region,
+                    )
+                }
+                None => (Tenant::Own, self.region_of(identity, tenant)),
+            });
+        };
+        if let Some(grant) = grant_for(&selected) {
+            let region = grant.region;
+            return Ok((
+                Tenant::Granted {
+                    grant,
+                    by: Chosen::ByClient,
+                },
+                region,
+            ));
+        }
+        let is_customer = identity
+            .customer
+            .as_ref()
+            .is_some_and(|customer| customer.as_str() == selected.as_str());
+        if is_customer || known.tenant.as_ref() == Some(&selected) || identity.tenants.contains(&selected) {
+            let region = self.region_of(identity, &selected);
+            return Ok((Tenant::Named(selected, value), region));
+        }
+        Err(Rejection::TenantForbidden)
+    }
+
+    /// Where the directory says that a tenant without a grant lives: at its own home, if it is a customer.
+    fn region_of(&self, identity: &Identity, tenant: &TenantId) -> Option<RegionRef> {
+        self.directory.home_of(tenant).or_else(|| {
+            // A tenant that the token itself names and of which nothing is known is taken to live with its customer.
+            identity
+                .customer
+                .as_ref()
+                .and_then(|customer| self.directory.customer(customer)?.region)
+        })
+    }
+
+    /// The tenant that the client names: exactly one, and within the grammar.
+    fn selected(&self, headers: &HeaderMap) -> Result<Option<(TenantId, HeaderValue)>, Rejection> {
+        let Some(selector) = &self.selector else {
+            return Ok(None);
+        };
+        let mut lines = headers.get_all(selector).iter();
+        let Some(value) = lines.next() else {
+            return Ok(None);
+        };
+        // Two values would be two tenants, of which the backend might choose the other.
+        if lines.next().is_some() {
+            return Err(Rejection::TenantInvalid);
+        }
+        let text = value.to_str().map_err(|_| Rejection::TenantInvalid)?;
+        let tenant = TenantId::try_from(text).map_err(|_| Rejection::TenantInvalid)?;
+        Ok(Some((tenant, value.clone())))
+    }
+}
+
+impl Needs {
+    fn check_scopes(&self, has: &[Scope]) -> Result<(), Rejection> {
+        let any = self.scopes_any.is_empty() || self.scopes_any.iter().any(|scope| has.contains(scope));
+        if any && self.scopes_all.iter().all(|scope| has.contains(scope)) {
+            Ok(())
+        } else {
+            Err(Rejection::ScopeMissing {
+                needed: self.scope_attribute.clone(),
+            })
+        }
+    }
+
+    fn check_roles(&self, has: &[Role]) -> Result<(), Rejection> {
+        let any = self.roles_any.is_empty() || self.roles_any.iter().any(|role| has.contains(role));
+        if any && self.roles_all.iter().all(|role| has.contains(role)) {
+            Ok(())
+        } else {
+            Err(Rejection::RoleMissing)
+        }
+    }
+}
+
+/// "the REQUIRED scope of the access token for accessing the requested resource": all that are needed; of those that are
+/// alternatives the first, since a client that asks for more than it needs is not what is wanted.
+fn scope_attribute(all: &[Scope], any: &[Scope]) -> HeaderValue {
+    let alternative = if any.iter().any(|scope| all.contains(scope)) {
+        None
+    } else {
+        any.first()
+    };
+    let words: Vec<&str> = all.iter().chain(alternative).map(Scope::as_str).collect();
+    // Scope tokens are visible ASCII (RFC 6749 section 3.3), so this succeeds.
+    HeaderValue::from_str(&words.join(" ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+impl Permit {
+    /// Who is calling; `None` for anybody.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.known.as_ref().map(|known| &known.identity)
+    }
+
+    /// The verified caller; `None` for anybody.
+    pub fn known(&self) -> Option<&Arc<Known>> {
+        self.known.as_ref()
+    }
+
+    /// Whose quota is charged: always the caller's own customer, whatever tenant it acts on.
+    pub fn payer(&self) -> Option<&CustomerId> {
+        self.identity()?.customer.as_ref()
+    }
+
+    /// Whose data the call is for.
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match &self.tenant {
+            Tenant::Own => self.known.as_ref()?.tenant.as_ref(),
+            Tenant::Granted { grant, by: _ } => Some(&grant.grant.tenant),
+            Tenant::Named(tenant, _) => Some(tenant),
+        }
+    }
+
+    /// [`Permit::tenant`] as a header value.
+    pub fn tenant_value(&self) -> Option<&HeaderValue> {
+        match &self.tenant {
+            Tenant::Own => self.values()?.tenant.as_ref(),
+            Tenant::Granted { grant, by: _ } => Some(&grant.value),
+            Tenant::Named(_, value) => Some(value),
+        }
+    }
+
+    /// [`Permit::payer`] as a header value.
+    pub fn customer_value(&self) -> Option<&HeaderValue> {
+        self.values()?.customer.as_ref()
+    }
+
+    /// The subject as a header value.
+    pub fn subject_value(&self) -> Option<&HeaderValue> {
+        self.values()?.subject.as_ref()
+    }
+
+    /// The token's scopes as a header value; `None` when there are none.
+    pub fn scopes_value(&self) -> Option<&HeaderValue> {
+        self.values()?.scopes.as_ref()
+    }
+
+    /// The roles in the tenant as a header value; `None` when there are none.
+    pub fn roles_value(&self) -> Option<&HeaderValue> {
+        match &self.tenant {
+            Tenant::Granted { grant, by: _ } if grant.roles.is_some() => {
+                grant.roles.as_ref().filter(|roles| !roles.is_empty())
+            }
+            Tenant::Own | Tenant::Granted { .. } | Tenant::Named(..) => self.values()?.roles.as_ref(),
+        }
+    }
+
+    /// The region that the token names. Not for a tenant whose own region the file knows: the claim speaks of the
+    /// caller, and the tenant's data lie elsewhere.
+    pub fn claim_region(&self) -> Option<&RegionName> {
+        match &self.tenant {
+            Tenant::Granted {
+                grant,
+                by: Chosen::ByClient,
+            } if grant.region.is_some() => None,
+            Tenant::Own | Tenant::Granted { .. } | Tenant::Named(..) => self.identity()?.region.as_ref(),
+        }
+    }
+
+    /// The region of the tenant as the file knows it.
+    pub fn directory_region(&self) -> Option<RegionRef> {
+        self.region
+    }
+
+    fn values(&self) -> Option<&Values> {
+        self.known.as_ref().map(|known| &known.values)
+    }
+}
