@@ -1,8 +1,8 @@
 //! Floor 2: sockets, TLS and names.
 
 pub mod dial;
-pub mod peer;
 pub mod fetch;
+pub mod peer;
 pub mod resolve;
 pub mod socket;
 pub mod stream;
