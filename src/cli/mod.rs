@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod demo;
 mod dev_cert;
 mod inventory;
 mod run;
