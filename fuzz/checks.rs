@@ -1,0 +1,204 @@
+//! What must hold for any bytes, one function for each place where bytes from outside are read.
+//!
+//! The same functions are driven by libFuzzer (`fuzz_targets/`, with coverage) and by proptest (`tests/fuzz.rs`, with
+//! every `make test`), so a target never rots where there is no fuzzer. A function panics when a promise is broken.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use tollgate::http::{authorization, forwarded, guard::Guard, path, query};
+use tollgate::limits::json::{Counter, Fault};
+
+/// A path in normal form means the same to everybody: again normalised it is itself, and hides nothing.
+pub(crate) fn path(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(normal) = path::normalise(text) else { return };
+    assert!(normal.starts_with('/'), "{text:?} became {normal:?}");
+    assert_eq!(
+        path::normalise(&normal).as_deref(),
+        Ok(&*normal),
+        "not stable: {text:?}"
+    );
+    let lower = normal.to_ascii_lowercase();
+    for hidden in ["//", "\\", "%2f", "%5c", "%00", "%2e"] {
+        assert!(!lower.contains(hidden), "{text:?} became {normal:?}");
+    }
+    for segment in normal.split('/') {
+        let before_parameters = segment.split(';').next().unwrap_or(segment);
+        assert!(
+            !matches!(before_parameters, "." | ".."),
+            "{text:?} became {normal:?}"
+        );
+    }
+}
+
+/// A head that passes the guard has one host, a normal path and the query that came.
+///
+/// The bytes: a line with version digit, method and target; then field lines `Name: value`.
+pub(crate) fn head(data: &[u8]) {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let Some(request) = request(&mut lines) else {
+        return;
+    };
+    for tls in [false, true] {
+        let Ok(head) = Guard::new(100, 64 << 10, 8 << 10, false).check(&request, tls) else {
+            continue;
+        };
+        let host = head.host();
+        assert_eq!(host, host.to_ascii_lowercase());
+        assert!(
+            !host.contains(['@', '/', '?', '#', '[', ']', ' ', '\\']),
+            "{host:?}"
+        );
+        let hosts = request.headers().get_all(http::header::HOST).iter().count();
+        assert!(hosts <= 1, "{hosts} Host fields passed");
+        assert!(
+            head.path() == "*" || path::normalise(head.path()).as_deref() == Ok(head.path()),
+            "{:?}",
+            head.path()
+        );
+        assert_eq!(head.query(), request.uri().query(), "the query was touched");
+        let lengths = request
+            .headers()
+            .get_all(http::header::CONTENT_LENGTH)
+            .iter()
+            .count();
+        assert!(
+            lengths == 0 || !request.headers().contains_key(http::header::TRANSFER_ENCODING),
+            "two kinds of framing passed"
+        );
+    }
+}
+
+fn request<'d>(lines: &mut impl Iterator<Item = &'d [u8]>) -> Option<Request<()>> {
+    let mut words = lines.next()?.splitn(3, |byte| *byte == b' ');
+    let version = match words.next()? {
+        b"0" => Version::HTTP_10,
+        b"2" => Version::HTTP_2,
+        _ => Version::HTTP_11,
+    };
+    let method = http::Method::from_bytes(words.next()?).ok()?;
+    let target = http::Uri::try_from(words.next()?).ok()?;
+    let mut request = Request::new(());
+    *request.version_mut() = version;
+    *request.method_mut() = method;
+    *request.uri_mut() = target;
+    *request.headers_mut() = fields(lines);
+    Some(request)
+}
+
+fn fields<'d>(lines: &mut impl Iterator<Item = &'d [u8]>) -> HeaderMap {
+    lines
+        .filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let (name, value) = line.split_at(colon);
+            Some((
+                HeaderName::from_bytes(name).ok()?,
+                HeaderValue::from_bytes(value.get(1..)?.trim_ascii()).ok()?,
+            ))
+        })
+        .fold(HeaderMap::new(), |mut map, (name, value)| {
+            map.append(name, value);
+            map
+        })
+}
+
+/// A peer that is not trusted is the client, whatever it says; and a trusted one cannot make a trusted proxy the
+/// client unless nobody else is named.
+pub(crate) fn forwarded(data: &[u8]) {
+    let headers = fields(&mut data.split(|byte| *byte == b'\n'));
+    let stranger = std::net::IpAddr::from([203, 0, 113, 9]);
+    let proxy = std::net::IpAddr::from([10, 0, 0, 1]);
+    let trusted: Vec<ipnet::IpNet> = ["10.0.0.0/8", "fd00::/8"]
+        .iter()
+        .filter_map(|net| net.parse().ok())
+        .collect();
+    assert_eq!(forwarded::client_address(stranger, &trusted, &headers), stranger);
+    assert_eq!(forwarded::client_address(proxy, &[], &headers), proxy);
+    let _ = forwarded::client_address(proxy, &trusted, &headers);
+}
+
+/// What is taken for a bearer token is the only credential, and has the grammar of one.
+pub(crate) fn authorization(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(http::header::AUTHORIZATION, value);
+        }
+    }
+    let lines = headers.len();
+    match authorization::bearer(&headers) {
+        Ok(Some(token)) => {
+            assert_eq!(lines, 1);
+            assert!(!token.is_empty());
+            assert!(
+                token
+                    .bytes()
+                    .all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'"' | b';')),
+                "{token:?}"
+            );
+        }
+        Ok(None) => assert_eq!(lines, 0),
+        Err(_) => assert!(lines > 0),
+    }
+}
+
+/// The query's readers agree with the plain reading where there is only one.
+pub(crate) fn query(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let found: Vec<_> = query::values(text, "limit").collect();
+    if text.contains(['%', '+', ';']) {
+        return;
+    }
+    let plain: Vec<&str> = text
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter(|(name, _)| *name == "limit")
+        .map(|(_, value)| value)
+        .collect();
+    assert_eq!(found, plain, "{text:?}");
+}
+
+/// The counter gives the same verdict however the text is cut, and never counts fewer elements than serde_json finds.
+///
+/// The first byte says where the text is cut.
+pub(crate) fn items_json(data: &[u8]) {
+    let Some((cut, text)) = data.split_first() else {
+        return;
+    };
+    for pointer in ["", "/devices", "/a/b"] {
+        let segments: Vec<String> = pointer.split('/').skip(1).map(str::to_owned).collect();
+        let whole = count(&segments, &[text]);
+        let (left, right) = text.split_at(usize::from(*cut).min(text.len()));
+        assert_eq!(whole, count(&segments, &[left, right]), "cut at {cut}");
+        let Ok(found) = whole else { continue };
+        // Accepted: then it is JSON for others too, and they see no more elements there than were counted.
+        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+            panic!("{:?} was accepted: {error}", String::from_utf8_lossy(text));
+        }
+        // A number beyond f64 is JSON, and serde_json has no value for it.
+        let value = match serde_json::from_slice(text) {
+            Ok(serde_json::Value::String(inner)) => serde_json::from_str(&inner).unwrap_or_default(),
+            Ok(other) => other,
+            Err(_) => continue,
+        };
+        if let Some(serde_json::Value::Array(array)) = value.pointer(pointer) {
+            assert_eq!(
+                found,
+                array.len() as u64,
+                "{:?} at {pointer:?}",
+                String::from_utf8_lossy(text)
+            );
+        }
+    }
+}
+
+fn count(pointer: &[String], pieces: &[&[u8]]) -> Result<u64, Fault> {
+    let mut counter = Counter::new(pointer, u64::MAX);
+    for piece in pieces {
+        counter.feed(piece)?;
+    }
+    counter.finish()
+}

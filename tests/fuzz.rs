@@ -1,0 +1,218 @@
+//! The fuzz targets without a fuzzer: the checks of `fuzz/checks.rs` on generated input.
+//!
+//! Half of the inputs are arbitrary bytes, half are put together from fragments that matter to the parser, since
+//! arbitrary bytes seldom get past its first test. `FUZZ_SECONDS=30` goes on for so long per target.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the length of the run comes from the environment"
+)]
+
+#[path = "../fuzz/checks.rs"]
+mod checks;
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+fn bytes_or(fragments: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let joined = proptest::collection::vec(proptest::sample::select(fragments), 0..24)
+        .prop_map(|parts| parts.concat().into_bytes());
+    let broken =
+        (joined.clone(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(mut bytes, at, byte)| {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes
+        });
+    prop_oneof![
+        1 => proptest::collection::vec(any::<u8>(), 0..200),
+        2 => joined,
+        1 => broken,
+    ]
+}
+
+fn drive(name: &str, fragments: &'static [&'static str], check: fn(&[u8])) {
+    let seconds: u64 = std::env::var("FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut inputs = 0;
+    loop {
+        let cases = 2048;
+        let mut runner = TestRunner::new(Config {
+            cases,
+            failure_persistence: None,
+            ..Config::default()
+        });
+        runner
+            .run(&bytes_or(fragments), |data| {
+                check(&data);
+                Ok(())
+            })
+            .unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        inputs += cases;
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    println!("{name}: {inputs} inputs, nothing found");
+}
+
+#[test]
+fn a_normal_path_is_stable_and_hides_nothing() {
+    drive(
+        "path",
+        &[
+            "/", "a", "b.c", ".", "..", "%2e", "%2E", "%2f", "%5C", "\\", ";", ";x=1", "%25", "2e", "2f",
+            "%00", "//", "%c3%a4", "%ff", "~", "%7e", "?", "#", " ", "%20", "ä", "...", "%", "%2", "A", ":",
+            "@",
+        ],
+        checks::path,
+    );
+}
+
+#[test]
+fn a_head_that_passes_the_guard_is_read_in_one_way() {
+    drive(
+        "head",
+        &[
+            "1 GET /",
+            "2 POST /",
+            "0 GET /",
+            "1 OPTIONS *",
+            "1 GET http://a.test/x",
+            "1 CONNECT a:1",
+            "a/../b",
+            "?q=1&r|s",
+            "\n",
+            "\nHost: a.test",
+            "\nHost: A.test:80",
+            "\nhost: [::1]:8",
+            "\nHost: a@b",
+            "\nContent-Length: 1",
+            "\nContent-Length: 1, 1",
+            "\nTransfer-Encoding: chunked",
+            "\nTransfer-Encoding: x",
+            "\nConnection: close, x-tenant-id",
+            "\nX: y",
+            "\nExpect: 100-continue",
+            "\nUpgrade: h2c",
+            "/",
+            "%2e",
+            ";",
+        ],
+        checks::head,
+    );
+}
+
+#[test]
+fn an_untrusted_peer_is_the_client_whatever_it_says() {
+    drive(
+        "forwarded",
+        &[
+            "X-Forwarded-For: ",
+            "Forwarded: ",
+            "for=",
+            "10.0.0.2",
+            "198.51.100.7",
+            "\"[2001:db8::1]:80\"",
+            "[fd00::1]",
+            ", ",
+            ";",
+            "proto=https",
+            "unknown",
+            "_hidden",
+            "\n",
+            "\"",
+            "\\",
+            " ",
+            ":1",
+            "::ffff:10.0.0.1",
+            "by=x",
+        ],
+        checks::forwarded,
+    );
+}
+
+#[test]
+fn a_bearer_token_is_the_only_credential_and_has_its_grammar() {
+    drive(
+        "authorization",
+        &[
+            "Bearer",
+            "bearer ",
+            " ",
+            "  ",
+            "\t",
+            "abc",
+            "a.b.c",
+            "=",
+            "==",
+            ",",
+            "Basic eDp5",
+            "\"",
+            "\n",
+            "ä",
+            ";",
+            "~+/",
+        ],
+        checks::authorization,
+    );
+}
+
+#[test]
+fn the_query_is_read_as_others_read_it() {
+    drive(
+        "query",
+        &[
+            "limit", "=", "&", "50", "51", "-1", "%6c", "limi%74", "+", ";", "offset", "?", "#", "ä", "%",
+            "%zz", " ",
+        ],
+        checks::query,
+    );
+}
+
+#[test]
+fn the_item_counter_agrees_with_serde_json_however_the_text_is_cut() {
+    drive(
+        "items_json",
+        &[
+            "\u{1}",
+            "\u{9}",
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"devices\"",
+            "\"a\":{\"b\":[",
+            ":",
+            ",",
+            "1",
+            "-0.5e3",
+            "true",
+            "null",
+            "\"\"",
+            "\"x\\u0064\"",
+            "{\"devices\":[",
+            "]}",
+            "{}",
+            " ",
+            "\n",
+            "\"\\ud83d\\ude00\"",
+            "\"",
+            "\\\"",
+            "0",
+        ],
+        checks::items_json,
+    );
+}
