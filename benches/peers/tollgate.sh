@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Tollgate's entry for the comparison rig, whose library is in BENCH_LIB. The same job as the other peers: one worker per
+# BENCH_WORKERS, no access log, metrics and all deadlines on. TOLLGATE is the binary.
+. "$BENCH_LIB/peer.sh"
+TOLLGATE=${TOLLGATE:-tollgate}
+# Verified tokens that are remembered; 0 verifies each time (tollgate-nocache.sh).
+TOLLGATE_TOKEN_CACHE=${TOLLGATE_TOKEN_CACHE:-10000}
+SUPPORTS="plain seed"
+available() { have "$TOLLGATE"; }
+version() { "$TOLLGATE" --version; }
+start() {
+  local listener="  - address: 127.0.0.1:$BENCH_PORT" apis
+  [ "$BENCH_TLS" = 1 ] && listener="$listener
+    tls: { certificate: $BENCH_KEYS/server.crt, key: $BENCH_KEYS/server.key }"
+  if [ "$BENCH_JOB" = seed ]; then
+    apis="issuers:
+  rig:
+    issuer: $BENCH_ISS
+    audience: [$BENCH_AUD]
+    algorithms: [RS256]
+    keys: { pem: $BENCH_KEYS/jwt.pub }
+    claims: { customer: customer_id, region: region }
+    cache: $TOLLGATE_TOKEN_CACHE
+limits:
+  per-customer: { rate: $BENCH_LIMIT/s, burst: $BENCH_LIMIT, per: customer }
+apis:
+  rig:
+    hosts: [\"*\"]
+    region: { from: [claim] }
+    credentials: [bearer: rig]
+    limits: [per-customer]
+    headers: { customer: X-Tenant-ID }
+    routes:
+      - path: /{*rest}
+        access: authenticated
+        to: { backend: rig }"
+  else
+    apis="apis:
+  rig:
+    hosts: [\"*\"]
+    region: { default: us-1 }
+    routes:
+      - path: /{*rest}
+        public: true
+        to: { backend: rig }"
+  fi
+  cat > "$BENCH_DIR/tollgate.yaml" <<EOC
+server:
+  workers: { sharded: $BENCH_WORKERS }
+  max-connections: 10000
+  max-connections-per-address: 10000
+  timeouts: { idle: 5m }
+listeners:
+$listener
+regions:
+  us-1: { hosts: [us-1.test] }
+  eu-1: { hosts: [eu-1.test] }
+backends:
+  rig:
+    regions:
+      us-1: [http://$BENCH_US]
+      eu-1: [http://$BENCH_EU]
+    pool: { idle: 256 }
+$apis
+EOC
+  exec "$TOLLGATE" run --config "$BENCH_DIR/tollgate.yaml"
+}
+peer_main "$@"
