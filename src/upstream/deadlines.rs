@@ -1,8 +1,8 @@
 //! The deadlines of one exchange, and waiting for its head within them.
 
 use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -73,32 +73,21 @@ impl Deadlines {
 
     /// Waits for `head`, the answer to a request sent at `sent`. While the client's body is under way the deadline for
     /// the first byte counts from its last movement, and does not count while the client has nothing to send.
-    pub(super) async fn head<F: Future>(
-        &self,
+    pub(super) fn head<'a, F: Future>(
+        &'a self,
         head: F,
         sent: Instant,
-        alarm: &mut Alarm,
-        progress: Option<&Progress>,
-    ) -> Result<F::Output, Expired> {
-        let mut head = pin!(head);
-        let mut waiting = false;
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(answer) = head.as_mut().poll(cx) {
-                return Poll::Ready(Ok(answer));
-            }
-            if !waiting {
-                waiting = true;
-                alarm.set(self.within_whole(sent + self.first_byte));
-            }
-            while alarm.poll(cx).is_ready() {
-                match self.prolonged(Instant::now(), sent, progress) {
-                    Ok(later) => alarm.set(later),
-                    Err(expired) => return Poll::Ready(Err(expired)),
-                }
-            }
-            Poll::Pending
-        })
-        .await
+        alarm: &'a mut Alarm,
+        progress: Option<&'a Progress>,
+    ) -> Head<'a, F> {
+        Head {
+            head,
+            deadlines: self,
+            alarm,
+            progress,
+            sent,
+            waiting: false,
+        }
     }
 
     /// The alarm went off at `now`: until when may the exchange go on, if it may?
@@ -127,5 +116,46 @@ impl Deadlines {
         } else {
             Err(Expired::FirstByte(self.first_byte))
         }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// See [`Deadlines::head`]. Written out, since an `async fn` would keep the request in it twice.
+    pub(super) struct Head<'a, F> {
+        #[pin]
+        head: F,
+        deadlines: &'a Deadlines,
+        alarm: &'a mut Alarm,
+        progress: Option<&'a Progress>,
+        sent: Instant,
+        waiting: bool,
+    }
+}
+
+impl<F: Future> Future for Head<'_, F> {
+    type Output = Result<F::Output, Expired>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(answer) = this.head.poll(cx) {
+            return Poll::Ready(Ok(answer));
+        }
+        if !*this.waiting {
+            *this.waiting = true;
+            this.alarm.set(
+                this.deadlines
+                    .within_whole(*this.sent + this.deadlines.first_byte),
+            );
+        }
+        while this.alarm.poll(cx).is_ready() {
+            match this
+                .deadlines
+                .prolonged(Instant::now(), *this.sent, *this.progress)
+            {
+                Ok(later) => this.alarm.set(later),
+                Err(expired) => return Poll::Ready(Err(expired)),
+            }
+        }
+        Poll::Pending
     }
 }

@@ -9,6 +9,9 @@
 //! It is tried once, on another connection. An endpoint that cannot be connected to was sent nothing either; then the next
 //! endpoint's turn comes, until the deadline.
 
+use std::future::Future;
+
+use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -48,65 +51,78 @@ impl Service {
     /// - [`Rejection::UpstreamTimeout`]: no head within the first-byte deadline, or the exchange's whole time is up;
     /// - what became of the client's body: [`Rejection::BodyTooLarge`], [`Rejection::RequestTimeout`],
     ///   [`Rejection::BadRequest`].
-    pub async fn forward(
-        &self,
+    pub fn forward<'a>(
+        &'a self,
         shard: usize,
         region: Option<RegionRef>,
         request: Request<Body>,
         fate: Option<Fate>,
-        note: &mut UpstreamNote,
-    ) -> Result<Response<UpstreamBody>, Rejection> {
+        note: &'a mut UpstreamNote,
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, Rejection>> + Send + 'a {
+        // No `async fn`: it would keep a second place for the request, and this state is part of every connection's.
         let began = Instant::now();
-        let deadlines = Deadlines::new(began, &self.0.timeouts);
-        let mut avoid = Avoid::Nothing;
-        let (mut lease, mut reused) = self.lease(shard, region, &deadlines, &avoid, note).await?;
-        let mut outgoing = request::prepare(request, &lease.shard().connector, began)?;
-        let mut given_back = 0;
-        let mut retried = false;
-        loop {
-            note.attempts = note.attempts.saturating_add(1);
-            let sent = Instant::now();
-            let copy = if reused && !retried {
-                Copy::of(&outgoing, sent)
-            } else {
-                None
-            };
-            lease.progress = outgoing.body().progress();
-            let outcome = send(&mut lease, outgoing, &deadlines, sent).await;
-            let mut error = match outcome {
-                Ok(Ok(answer)) => {
-                    note.first_byte = sent.elapsed();
-                    return accept(answer, lease, deadlines);
+        match request::prepare(request, self.0.protocol, began) {
+            Ok(outgoing) => Either::Left(self.exchange(shard, region, outgoing, fate, note, began)),
+            Err(rejection) => Either::Right(std::future::ready(Err(rejection))),
+        }
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        shard: usize,
+        region: Option<RegionRef>,
+        mut outgoing: Request<Outbound>,
+        fate: Option<Fate>,
+        note: &'a mut UpstreamNote,
+        began: Instant,
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, Rejection>> + Send + 'a {
+        async move {
+            let deadlines = Deadlines::new(began, &self.0.timeouts);
+            let mut avoid = Avoid::Nothing;
+            let mut given_back = 0;
+            let mut retried = false;
+            loop {
+                let (mut lease, reused) = self.lease(shard, region, &deadlines, &avoid, note).await?;
+                note.attempts = note.attempts.saturating_add(1);
+                let sent = Instant::now();
+                let copy = if reused && !retried {
+                    Copy::of(&outgoing, sent)
+                } else {
+                    None
+                };
+                let mut error = match send(&mut lease, outgoing, &deadlines, sent).await {
+                    Ok(Ok(answer)) => {
+                        note.first_byte = sent.elapsed();
+                        return accept(answer, lease, deadlines);
+                    }
+                    Ok(Err(error)) => error,
+                    Err(expired) => return Err(expired.into()),
+                };
+                if let Some(failure) = fate.as_ref().and_then(Fate::failure) {
+                    return Err(failure.into());
                 }
-                Ok(Err(error)) => error,
-                Err(expired) => return Err(expired.into()),
-            };
-            if let Some(failure) = fate.as_ref().and_then(Fate::failure) {
-                return Err(failure.into());
+                match (error.take_message(), copy) {
+                    (Some(message), _) if given_back < GIVEN_BACK => {
+                        given_back += 1;
+                        outgoing = message;
+                    }
+                    (Some(_), _) => return Err(Rejection::UpstreamUnreachable),
+                    (None, Some(copy)) if !lease.heard_something() => {
+                        retried = true;
+                        outgoing = copy.into_request();
+                    }
+                    (None, _) => {
+                        tracing::debug!(
+                            endpoint = &*lease.shard().label,
+                            error = %error.into_error(),
+                            "an endpoint broke off before its answer"
+                        );
+                        return Err(Rejection::UpstreamInvalid);
+                    }
+                }
+                count(&lease.shard().counts.retries);
+                avoid = lease.to_avoid();
             }
-            match (error.take_message(), copy) {
-                (Some(message), _) if given_back < GIVEN_BACK => {
-                    given_back += 1;
-                    outgoing = message;
-                }
-                (Some(_), _) => return Err(Rejection::UpstreamUnreachable),
-                (None, Some(copy)) if !lease.heard_something() => {
-                    retried = true;
-                    outgoing = copy.into_request();
-                }
-                (None, _) => {
-                    tracing::debug!(
-                        endpoint = &*lease.shard().label,
-                        error = %error.into_error(),
-                        "an endpoint broke off before its answer"
-                    );
-                    return Err(Rejection::UpstreamInvalid);
-                }
-            }
-            count(&lease.shard().counts.retries);
-            avoid = lease.to_avoid();
-            std::mem::drop(lease);
-            (lease, reused) = self.lease(shard, region, &deadlines, &avoid, note).await?;
         }
     }
 
@@ -215,28 +231,27 @@ impl Service {
 type Sent = Result<Response<Incoming>, TrySendError<Request<Outbound>>>;
 
 /// Gives the request to the connection and waits for the head of the answer.
-async fn send(
-    lease: &mut Lease,
-    request: Request<Outbound>,
-    deadlines: &Deadlines,
+fn send<'a>(
+    lease: &'a mut Lease,
+    mut request: Request<Outbound>,
+    deadlines: &'a Deadlines,
     sent: Instant,
-) -> Result<Sent, Expired> {
+) -> impl Future<Output = Result<Sent, Expired>> + Send + 'a {
+    lease.progress = request.body().progress();
+    if lease.is_http2() {
+        request::address(&mut request, &lease.shard().connector);
+    }
     let Lease {
         held,
         alarm,
         progress,
         ..
     } = lease;
-    match held {
-        Held::Http1(connection) => {
-            let head = connection.sender.try_send_request(request);
-            deadlines.head(head, sent, alarm, progress.as_deref()).await
-        }
-        Held::Http2(stream) => {
-            let head = stream.0.sender().try_send_request(request);
-            deadlines.head(head, sent, alarm, progress.as_deref()).await
-        }
-    }
+    let head = match held {
+        Held::Http1(connection) => Either::Left(connection.sender.try_send_request(request)),
+        Held::Http2(stream) => Either::Right(stream.0.sender().try_send_request(request)),
+    };
+    deadlines.head(head, sent, alarm, progress.as_deref())
 }
 
 /// The head is there: pass it on, if it may be.
@@ -265,5 +280,15 @@ mod tests {
     fn forwarding_may_change_threads(service: &Service, note: &mut UpstreamNote) {
         fn is_send<T: Send>(_: T) {}
         is_send(service.forward(0, None, Request::new(Body::empty()), None, note));
+    }
+
+    /// The state of every call that is under way, and of every idle connection of a client, contains this.
+    #[tokio::test]
+    async fn the_state_of_forwarding_stays_small() {
+        let plan = crate::upstream::tests::plan(&[]);
+        let service = Service::seeded(&plan, 1, None, 1).unwrap();
+        let mut note = UpstreamNote::default();
+        let call = service.forward(0, None, Request::new(Body::empty()), None, &mut note);
+        assert!(size_of_val(&call) <= 1280, "{}", size_of_val(&call));
     }
 }

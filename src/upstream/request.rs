@@ -1,6 +1,5 @@
 //! The request as it goes to the endpoint: form of the target, framing, and what is kept of it for a second try.
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
@@ -13,33 +12,51 @@ use crate::config::plan::UpstreamProtocol;
 use crate::http::body::Body;
 use crate::rejection::{BadRequest, Rejection};
 
-/// Turns the gateway's request into one for an endpoint like `connector`.
+/// Turns the gateway's request into one for an endpoint that is spoken to by `protocol`.
 ///
 /// What is expected of it: the target in origin form, `Host` set, hop-by-hop fields and `Expect` gone (the gateway's own
 /// server answers `100-continue` itself when the body is first asked for, RFC 9110 section 10.1.1).
 ///
 /// # Errors
-/// [`BadRequest::Host`] when HTTP/2 is spoken and `Host` is no authority.
+/// [`BadRequest::Host`] when HTTP/2 is spoken and `Host` is missing or no authority.
 pub(super) fn prepare(
     request: Request<Body>,
-    connector: &Connector,
+    protocol: UpstreamProtocol,
     now: Instant,
 ) -> Result<Request<Outbound>, Rejection> {
     let (mut parts, body) = request.into_parts();
     // Nothing that the server left there means anything on the next hop.
     parts.extensions.clear();
-    frame(&mut parts.headers, &body, connector.protocol);
-    match connector.protocol {
+    frame(&mut parts.headers, &body, protocol);
+    match protocol {
         UpstreamProtocol::Http1 => parts.version = Version::HTTP_11,
         UpstreamProtocol::Http2 => {
             parts.version = Version::HTTP_2;
             // RFC 9113 section 8.3.1: `:authority` takes the place of Host, and there is only one of the two.
-            let host = parts.headers.remove(HOST);
-            parts.uri =
-                absolute(parts.uri, host, connector).ok_or(Rejection::BadRequest(BadRequest::Host))?;
+            parts.uri = parts
+                .headers
+                .remove(HOST)
+                .and_then(|host| absolute(parts.uri, &host))
+                .ok_or(Rejection::BadRequest(BadRequest::Host))?;
         }
     }
     Ok(Request::from_parts(parts, Outbound::new(body, now)))
+}
+
+/// Puts the scheme of an HTTP/2 request right for the endpoint that was chosen.
+pub(super) fn address(request: &mut Request<Outbound>, connector: &Connector) {
+    if connector.tls.is_some() && request.uri().scheme() != Some(&Scheme::HTTPS) {
+        swap_scheme(request, Scheme::HTTPS);
+    } else if connector.tls.is_none() && request.uri().scheme() != Some(&Scheme::HTTP) {
+        swap_scheme(request, Scheme::HTTP);
+    }
+}
+
+fn swap_scheme(request: &mut Request<Outbound>, scheme: Scheme) {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(scheme);
+    // The parts were a URI with a scheme before, so they are one again.
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// Makes the framing fields agree with the body, so that the connection's own framing and the fields say the same.
@@ -75,18 +92,10 @@ fn announced(field: &HeaderValue) -> Option<u64> {
     field.to_str().ok()?.parse().ok()
 }
 
-fn absolute(uri: Uri, host: Option<HeaderValue>, connector: &Connector) -> Option<Uri> {
+fn absolute(uri: Uri, host: &HeaderValue) -> Option<Uri> {
     let mut parts = uri.into_parts();
-    let authority = match host {
-        Some(host) => Authority::try_from(host.as_bytes()).ok()?,
-        None => Authority::from_maybe_shared(Bytes::from(connector.label())).ok()?,
-    };
-    parts.authority = Some(authority);
-    parts.scheme = Some(if connector.tls.is_some() {
-        Scheme::HTTPS
-    } else {
-        Scheme::HTTP
-    });
+    parts.authority = Some(Authority::try_from(host.as_bytes()).ok()?);
+    parts.scheme = Some(Scheme::HTTP);
     Uri::from_parts(parts).ok()
 }
 

@@ -198,3 +198,30 @@ async fn a_reload_keeps_connections_and_counts_of_endpoints_that_stay() {
         .unwrap();
     assert_eq!((kept.connects, kept.reuses), (1, 2));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_stealing_runtime_calls_from_many_tasks_share_few_connections() {
+    let server = Server::start(vec![]).await;
+    let service = service(&plan(&[server.address]));
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let service = service.clone();
+        callers.spawn(async move {
+            for turn in 0..50 {
+                let body = if turn % 2 == 0 {
+                    Body::empty()
+                } else {
+                    Body::full("x")
+                };
+                let (answer, _) = send(&service, request(Method::PUT, body)).await;
+                assert_eq!(super::see(answer).await, Seen::whole(200, "good"));
+            }
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.unwrap();
+    }
+    // Eight at a time, and a few whose task had not yet seen that they were free.
+    assert!(server.connections() <= 40, "{}", server.connections());
+    assert_eq!(facts(&service).in_flight, 0);
+}
