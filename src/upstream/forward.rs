@@ -67,6 +67,7 @@ impl Service {
         }
     }
 
+    #[expect(clippy::manual_async_fn, reason = "see above")]
     fn exchange<'a>(
         &'a self,
         shard: usize,

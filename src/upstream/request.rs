@@ -72,14 +72,14 @@ fn frame(headers: &mut HeaderMap, body: &Body, protocol: UpstreamProtocol) {
     match body.size_hint().exact() {
         // The body's own length wins over the field: they can differ only if a stage replaced the body. Where there is
         // no field, the connection adds it.
-        Some(length) => {
+        Some(length)
             if headers
                 .get(CONTENT_LENGTH)
-                .is_some_and(|field| announced(field) != Some(length))
-            {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-            }
+                .is_some_and(|field| announced(field) != Some(length)) =>
+        {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+        Some(_) => {}
         None if protocol == UpstreamProtocol::Http1 && !headers.contains_key(CONTENT_LENGTH) => {
             // Said explicitly, since the library would drop the body of a GET otherwise.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

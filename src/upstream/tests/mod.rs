@@ -1,4 +1,5 @@
 //! Against servers that follow a script, and against well-behaved ones.
+#![expect(clippy::disallowed_methods, reason = "the servers of a test end with it")]
 
 mod deadlines;
 mod http2;

@@ -181,7 +181,7 @@ async fn more(
     number: usize,
     received: &Mutex<Vec<Vec<u8>>>,
 ) -> std::io::Result<usize> {
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = vec![0; 16 * 1024];
     let count = stream.read(&mut buffer).await?;
     received.lock().unwrap()[number].extend_from_slice(&buffer[..count]);
     Ok(count)
