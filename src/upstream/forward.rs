@@ -217,10 +217,16 @@ impl Service {
                 }
                 Err(error) => {
                     note.failed_connects = note.failed_connects.saturating_add(1);
-                    tracing::warn!(
-                        endpoint = endpoint.connector.label(), address = %endpoint.address, %error,
-                        "cannot connect to an endpoint; it is set aside"
-                    );
+                    let (label, address) = (endpoint.connector.label(), endpoint.address);
+                    // Once when it begins; while it lasts every call may find out anew.
+                    if endpoint.is_aside(now) {
+                        tracing::debug!(endpoint = label, %address, %error, "still no connection to an endpoint");
+                    } else {
+                        tracing::warn!(
+                            endpoint = label, %address, %error,
+                            "cannot connect to an endpoint; it is set aside"
+                        );
+                    }
                     endpoint.set_aside(self.0.set_aside);
                     self.0.suspect_names();
                 }

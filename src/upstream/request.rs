@@ -136,3 +136,47 @@ impl Copy {
         request
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared(host: Option<&str>, protocol: UpstreamProtocol) -> Result<Request<Outbound>, Rejection> {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = Uri::from_static("/a?b=c|d");
+        *request.version_mut() = Version::HTTP_10;
+        if let Some(host) = host {
+            request
+                .headers_mut()
+                .insert(HOST, HeaderValue::from_str(host).unwrap());
+        }
+        prepare(request, protocol, Instant::now())
+    }
+
+    #[tokio::test]
+    async fn over_http1_the_target_stays_in_origin_form_and_the_version_is_ours() {
+        let request = prepared(Some("api.example.com"), UpstreamProtocol::Http1).unwrap();
+        assert_eq!(request.uri(), "/a?b=c|d");
+        assert_eq!(request.version(), Version::HTTP_11);
+        assert_eq!(request.headers()[HOST], "api.example.com");
+    }
+
+    #[tokio::test]
+    async fn over_http2_the_authority_comes_from_host_and_the_scheme_from_the_endpoint() {
+        let mut request = prepared(Some("api.example.com:8443"), UpstreamProtocol::Http2).unwrap();
+        assert_eq!(request.uri(), "http://api.example.com:8443/a?b=c|d");
+        swap_scheme(&mut request, Scheme::HTTPS);
+        assert_eq!(request.uri(), "https://api.example.com:8443/a?b=c|d");
+    }
+
+    #[tokio::test]
+    async fn over_http2_a_request_needs_a_host_that_is_an_authority() {
+        for host in [None, Some("a b"), Some("")] {
+            let refused = prepared(host, UpstreamProtocol::Http2).err();
+            assert!(
+                matches!(refused, Some(Rejection::BadRequest(BadRequest::Host))),
+                "{host:?}"
+            );
+        }
+    }
+}
