@@ -3,8 +3,16 @@
 //! The same functions are driven by libFuzzer (`fuzz_targets/`, with coverage) and by proptest (`tests/fuzz.rs`, with
 //! every `make test`), so a target never rots where there is no fuzzer. A function panics when a promise is broken.
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use tollgate::base::clock::UnixTime;
+use tollgate::base::secret::Secret;
+use tollgate::config::plan::Algorithm;
 use tollgate::http::{authorization, forwarded, guard::Guard, path, query};
+use tollgate::jose::verify::{Policy, verify};
+use tollgate::jose::{Key, KeySet};
 use tollgate::limits::json::{Counter, Fault};
 
 /// A path in normal form means the same to everybody: again normalised it is itself, and hides nothing.
@@ -201,4 +209,79 @@ fn count(pointer: &[String], pieces: &[&[u8]]) -> Result<u64, Fault> {
         counter.feed(piece)?;
     }
     counter.finish()
+}
+
+/// The secret that the signed half of the tokens below is signed by.
+const SECRET: &[u8] = b"thirty-two bytes of no secrecy..";
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+/// A token is accepted only with a good signature, and then says what the policy asks for.
+///
+/// The bytes are taken once as a whole token, and once as header and claims (two lines) that are signed with the key, so
+/// that what lies behind the signature is reached too.
+pub(crate) fn jws(data: &[u8]) {
+    let Ok(key) = Key::secret(&Secret::new(SECRET.to_vec())) else {
+        panic!("the secret is long enough")
+    };
+    let keys = KeySet::new(vec![std::sync::Arc::new(key)]);
+    let policy = Policy {
+        issuer: "https://login.test/".to_owned(),
+        audience: vec!["api".to_owned()],
+        algorithms: vec![Algorithm::HS256],
+        types: Vec::new(),
+        leeway: 30,
+    };
+    if let Ok(token) = std::str::from_utf8(data) {
+        let verdict = verify(token, &keys, &policy, NOW);
+        assert!(verdict.is_err() || is_signed(token), "not signed: {token:?}");
+    }
+    let mut lines = data.splitn(2, |byte| *byte == b'\n');
+    let (Some(header), Some(claims)) = (lines.next(), lines.next()) else {
+        return;
+    };
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(claims)
+    );
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature(&signed)));
+    let Ok(found) = verify(&token, &keys, &policy, NOW) else {
+        return;
+    };
+    let header: serde_json::Value = serde_json::from_slice(header).unwrap_or_default();
+    assert_eq!(header["alg"], "HS256", "{header}");
+    assert!(header.get("crit").is_none(), "{header}");
+    assert_eq!(found.members["iss"], "https://login.test/");
+    assert!(!found.subject.is_empty());
+    assert!(found.expires.0 + 30 > NOW.0);
+    assert!(found.begins.is_none_or(|begins| begins.0 <= NOW.0 + 30));
+    let audience = &found.members["aud"];
+    assert!(
+        audience == "api"
+            || audience
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one == "api")),
+        "{audience}"
+    );
+    // One bit of what was signed, and it is no token any more.
+    let mut forged = token.into_bytes();
+    if let Some(byte) = forged.first_mut() {
+        *byte ^= 1;
+    }
+    if let Ok(forged) = String::from_utf8(forged) {
+        assert!(verify(&forged, &keys, &policy, NOW).is_err());
+    }
+}
+
+fn signature(signed: &str) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
+    hmac::sign(&key, signed.as_bytes()).as_ref().to_vec()
+}
+
+fn is_signed(token: &str) -> bool {
+    token.rsplit_once('.').is_some_and(|(signed, mac)| {
+        URL_SAFE_NO_PAD
+            .decode(mac)
+            .is_ok_and(|mac| mac == signature(signed))
+    })
 }

@@ -216,3 +216,31 @@ fn the_item_counter_agrees_with_serde_json_however_the_text_is_cut() {
         checks::items_json,
     );
 }
+
+#[test]
+fn a_token_is_accepted_only_if_it_is_signed_and_says_what_is_asked_for() {
+    drive(
+        "jws",
+        &[
+            "{\"alg\":\"HS256\"}\n",
+            "{\"alg\":\"HS256\",\"typ\":\"JWT\"}\n",
+            "{\"alg\":\"none\"}\n",
+            "{\"alg\":\"HS256\",\"crit\":[\"b64\"]}\n",
+            "{\"iss\":\"https://login.test/\",\"aud\":\"api\",\"sub\":\"u\",\"exp\":1800000600}",
+            "{\"iss\":\"https://login.test/\",\"aud\":[\"x\",\"api\"],\"sub\":\"u\",\"exp\":1800000000.5,",
+            "\"nbf\":1800000031",
+            "\"sub\":\"\"",
+            "\"exp\":\"1800000600\"",
+            "\"exp\":1e99",
+            "{",
+            "}",
+            ",",
+            "null",
+            ".",
+            "eyJhbGciOiJub25lIn0",
+            "AAAA",
+            "=",
+        ],
+        checks::jws,
+    );
+}
