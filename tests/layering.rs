@@ -53,12 +53,13 @@ const HOUSE: &[Floor] = &[
     apart("admin", 4),
     floor("snapshot", 5, 0),
     floor("shard", 5, 1),
-    floor("reply", 5, 2),
-    floor("pipeline", 5, 3),
-    floor("server", 5, 4),
-    floor("gateway", 5, 5),
-    floor("cli", 5, 6),
-    floor("main", 5, 7),
+    floor("trail", 5, 2),
+    floor("reply", 5, 3),
+    floor("pipeline", 5, 4),
+    floor("server", 5, 5),
+    floor("gateway", 5, 6),
+    floor("cli", 5, 7),
+    floor("main", 5, 8),
 ];
 
 /// Crates that only the named modules may touch, so that replacing one is a change in one place. A submodule
