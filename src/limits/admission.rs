@@ -183,7 +183,10 @@ impl Limits {
         let (cell, rule) = (grip.cell(), grip.rule());
         match rule.bucket.spend(cell.word(), ONE, now) {
             Spend::Ok { .. } => {}
-            Spend::Wait(wait) => return Err(Rejection::RateLimited(scoped.limit.looks.refused(rule, wait))),
+            Spend::Wait(wait) => {
+                scoped.limit.note_refusal();
+                return Err(Rejection::RateLimited(scoped.limit.looks.refused(rule, wait)));
+            }
             // No bucket is smaller than one token.
             Spend::Never => return Err(Rejection::Overloaded("a limit lets nothing through")),
         }
@@ -217,7 +220,10 @@ impl Limits {
         let cell = limit
             .table
             .acquire(key.finish(), &rule.bucket, limit.generation, now)
-            .map_err(|_| Rejection::Overloaded("a limit has no room for another bucket"))?;
+            .map_err(|_| {
+                limit.note_refusal();
+                Rejection::Overloaded("a limit has no room for another bucket")
+            })?;
         if let (Some(scope), Some(handles), true) = (scoped.scope, asker.handles, complete) {
             handles.remember(&Handle::new(scope, limit, cell.clone(), Arc::clone(&rule)));
         }

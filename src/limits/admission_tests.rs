@@ -389,3 +389,16 @@ fn a_hundred_calls_at_once_through_eight_warm_threads_pass_exactly_the_burst() {
     let later = NOW.plus(Duration::from_secs(3_600));
     assert!(limits.spend(&caller.from(HOME), later).is_ok());
 }
+
+#[test]
+fn every_refusal_is_counted_under_the_name_of_the_limit_that_refused() {
+    let metrics = crate::telemetry::metrics::Metrics::new();
+    let counted = metrics.limit("narrow");
+    let plan = plan("narrow", quota("1/h", 3), &[LimitKey::Customer]);
+    let table = Arc::new(Table::new(64));
+    let narrow = Limit::new(&plan, LimitRef::new(0), table, directory(&[])).measured(Arc::clone(&counted));
+    let wide = limit(&self::plan("wide", quota("1/h", 50), &[LimitKey::Customer]));
+    let limits = route("a", &[&wide, &Arc::new(narrow)]);
+    assert_eq!(passing(&limits, &Caller::of("acme").from(HOME)), 3);
+    assert_eq!(counted.refusals.value(), 97);
+}

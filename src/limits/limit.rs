@@ -10,9 +10,9 @@ use crate::accounts::directory::Directory;
 use crate::base::units::Quota;
 use crate::config::plan::{LimitFields, LimitKey, LimitPlan, LimitRef};
 use crate::identity::{CustomerId, LimitName};
+use crate::telemetry::metrics::LimitMetrics;
 
 /// A named limit of one view. Its buckets are in a [`Table`] that the views pass on.
-#[derive(Debug)]
 pub struct Limit {
     /// Unlike any other limit's of this process, of this view or another.
     pub(super) id: u64,
@@ -29,6 +29,7 @@ pub struct Limit {
     rule: Arc<Rule>,
     /// Quotas of customers that have one, each once. Few: customers of one plan share a quota.
     own: Mutex<Vec<Arc<Rule>>>,
+    metrics: Option<Arc<LimitMetrics>>,
 }
 
 /// A quota, ready for use and for show.
@@ -64,7 +65,15 @@ impl Limit {
             directory,
             rule: Arc::new(Rule::new(&plan.name, plan.quota)),
             own: Mutex::new(Vec::new()),
+            metrics: None,
         }
+    }
+
+    /// Counts its refusals in `metrics`.
+    #[must_use]
+    pub fn measured(mut self, metrics: Arc<LimitMetrics>) -> Limit {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Its name.
@@ -82,6 +91,13 @@ impl Limit {
         self.per
             .iter()
             .all(|part| matches!(part, LimitKey::Address | LimitKey::Route))
+    }
+
+    /// Notes that it refused a call.
+    pub(super) fn note_refusal(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.refusals.inc();
+        }
     }
 
     /// The rule for `payer`: its own if the directory has one for this limit and buckets are per customer (a
@@ -102,6 +118,16 @@ impl Limit {
         let rule = Arc::new(Rule::new(&self.name, quota));
         rules.push(Arc::clone(&rule));
         rule
+    }
+}
+
+impl std::fmt::Debug for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limit")
+            .field("name", &self.name)
+            .field("per", &self.per)
+            .field("rule", &self.rule)
+            .finish_non_exhaustive()
     }
 }
 
