@@ -68,6 +68,13 @@ pub(super) fn service(plan: &BackendPlan) -> Service {
     Service::seeded(plan, 1, None, 1).unwrap()
 }
 
+/// The same backend, with its connections, and with deadlines that never pass again.
+pub(super) fn patient(service: &Service, impatient: &BackendPlan) -> Service {
+    let mut patient = impatient.clone();
+    patient.timeouts = plan(&[]).timeouts;
+    Service::seeded(&patient, 1, Some(service), 1).unwrap()
+}
+
 pub(super) fn request(method: Method, body: Body) -> Request<Body> {
     Request::builder()
         .method(method)

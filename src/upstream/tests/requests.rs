@@ -8,7 +8,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::script::{GOOD, Server, Step, say, until};
-use super::{LONG, SHORT, Seen, data, facts, get, plan, request, see, send, service, streamed};
+use super::{SHORT, Seen, data, facts, get, plan, request, see, send, service, streamed};
 use crate::http::body::Body;
 use crate::rejection::Code;
 use crate::upstream::UpstreamNote;
@@ -197,7 +197,7 @@ async fn bodies_are_not_read_ahead_of_a_slow_reader() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
     let server = Server::start(vec![vec![Step::Head, say(head), endless]]).await;
     let mut plan = plan(&[server.address]);
-    plan.timeouts.idle = SHORT;
+    plan.timeouts.idle = 4 * SHORT;
     let service = service(&plan);
     let answer = send(&service, request(Method::GET, Body::empty()))
         .await
@@ -208,9 +208,8 @@ async fn bodies_are_not_read_ahead_of_a_slow_reader() {
     assert!(first.len() <= 64 * 1024, "{}", first.len());
     // The client reads nothing for longer than the idle deadline: that is the client's affair.
     let moment = std::time::Instant::now();
-    until(|| moment.elapsed() > 2 * SHORT).await;
+    until(|| moment.elapsed() > 8 * SHORT).await;
     for _ in 0..100 {
         assert!(body.frame().await.unwrap().is_ok());
     }
-    assert!(LONG > SHORT);
 }
