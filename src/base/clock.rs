@@ -3,7 +3,10 @@
 //! Pure code takes a [`Tick`] or a [`UnixTime`] as an argument; only the edges of a request ask a [`Clock`]. A test
 //! turns a manual clock instead of sleeping.
 
-#![expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clocks")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the machine's clocks"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -402,3 +402,154 @@ fn every_refusal_is_counted_under_the_name_of_the_limit_that_refused() {
     assert_eq!(passing(&limits, &Caller::of("acme").from(HOME)), 3);
     assert_eq!(counted.refusals.value(), 97);
 }
+
+/// From a token to a bucket, through the doors that a request takes.
+mod with_a_token {
+    use http::{HeaderMap, HeaderValue, header};
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::auth::access::{Access, RequiredClaims};
+    use crate::auth::credentials::Credentials;
+    use crate::auth::jwt::Issuer;
+    use crate::base::clock::{Clock, UnixTime};
+    use crate::base::secret::Secret;
+    use crate::config::plan::{AccessPlan, Algorithm, ClaimsPlan, IssuerPlan, IssuerRef, KeySource};
+    use crate::identity::IssuerName;
+    use crate::jose::jwk::Key;
+    use crate::jose::key_ring::KeyRing;
+    use crate::jose::sign::SigningKey;
+    use crate::telemetry::metrics::Metrics;
+
+    struct Door {
+        clock: Clock,
+        key: SigningKey,
+        credentials: Credentials,
+        access: Access,
+    }
+
+    impl Door {
+        fn new() -> Door {
+            let secret = Secret::new(vec![7; 32]);
+            let plan = IssuerPlan {
+                name: IssuerName::try_from("idp").unwrap(),
+                issuer: "https://idp.example".to_owned(),
+                audience: vec!["api".to_owned()],
+                algorithms: vec![Algorithm::HS256],
+                keys: vec![KeySource::Secret(secret.clone())],
+                claims: ClaimsPlan {
+                    subject: "sub".to_owned(),
+                    customer: Some("customer".to_owned()),
+                    tenant: None,
+                    tenants: None,
+                    region: None,
+                    scope: None,
+                    roles: None,
+                },
+                leeway: Duration::from_secs(30),
+                types: Vec::new(),
+                cache: 16,
+            };
+            let metrics = Metrics::new().issuer("idp");
+            let keys = KeyRing::fixed(
+                vec![Arc::new(Key::secret(&secret).unwrap())],
+                Arc::clone(&metrics),
+            );
+            let rule = AccessPlan::Required {
+                issuers: vec![IssuerRef::new(0)],
+                scopes_any: Vec::new(),
+                scopes_all: Vec::new(),
+                roles_any: Vec::new(),
+                roles_all: Vec::new(),
+            };
+            let claims = RequiredClaims {
+                customer: true,
+                ..RequiredClaims::default()
+            };
+            Door {
+                clock: Clock::manual(UnixTime(1_700_000_000)),
+                key: SigningKey::from_secret(&secret).unwrap(),
+                credentials: Credentials::bearer(vec![Issuer::new(&plan, keys, metrics)]),
+                access: Access::new(&rule, claims, directory(&[]), None),
+            }
+        }
+
+        fn token(&self, customer: &str, subject: &str) -> HeaderMap {
+            let claims = json!({
+                "iss": "https://idp.example", "aud": "api", "sub": subject, "exp": 1_700_003_600, "customer": customer,
+            });
+            let claims: &Map<_, _> = claims.as_object().unwrap();
+            let token = self.key.sign(Algorithm::HS256, claims).unwrap();
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            HeaderMap::from_iter([(header::AUTHORIZATION, value)])
+        }
+
+        fn permit(&self, headers: &HeaderMap) -> Permit {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let caller = runtime
+                .block_on(self.credentials.identify(headers, &self.clock))
+                .unwrap();
+            self.access.decide(caller, headers).unwrap()
+        }
+    }
+
+    #[test]
+    fn aruba_06_the_tokens_of_a_customer_share_its_bucket_and_each_remembers_it() {
+        let door = Door::new();
+        let limits = route(
+            "a",
+            &[&limit(&plan(
+                "per-customer",
+                quota("7/h", 7),
+                &[LimitKey::Customer],
+            ))],
+        );
+        let tokens = [door.token("acme", "ann"), door.token("acme", "bob")];
+        let mut accepted = 0;
+        for call in 0..20 {
+            let permit = door.permit(&tokens[call % 2]);
+            let known = Arc::clone(permit.known().unwrap());
+            match limits.admit(permit, HOME, NOW) {
+                Ok(admission) => {
+                    accepted += 1;
+                    assert_eq!(admission.permit().payer().unwrap().as_str(), "acme");
+                    assert!(admission.response_fields().is_empty());
+                }
+                Err(refusal) => assert!(matches!(refusal, Rejection::RateLimited(_)), "{refusal:?}"),
+            }
+            assert_eq!(remembered(&known).unwrap().load().len(), 1);
+        }
+        assert_eq!(accepted, 7);
+        let other = door.permit(&door.token("globex", "ann"));
+        assert!(limits.admit(other, HOME, NOW).is_ok());
+    }
+
+    #[test]
+    fn a_public_route_without_limits_admits_and_one_per_customer_counts_the_address() {
+        let access = Access::new(
+            &AccessPlan::Public,
+            RequiredClaims::default(),
+            directory(&[]),
+            None,
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let clock = Clock::manual(UnixTime(0));
+        let permit = || {
+            let credentials = Credentials::public();
+            let caller = runtime
+                .block_on(credentials.identify(&HeaderMap::new(), &clock))
+                .unwrap();
+            access.decide(caller, &HeaderMap::new()).unwrap()
+        };
+        assert!(route("free", &[]).admit(permit(), HOME, NOW).is_ok());
+        let limits = route(
+            "a",
+            &[&limit(&plan("limit", quota("1/h", 2), &[LimitKey::Customer]))],
+        );
+        let accepted = (0..10)
+            .filter(|_| limits.admit(permit(), HOME, NOW).is_ok())
+            .count();
+        assert_eq!(accepted, 2);
+        assert!(limits.admit(permit(), AWAY, NOW).is_ok());
+    }
+}
