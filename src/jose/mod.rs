@@ -18,3 +18,6 @@ pub use fault::TokenFault;
 pub use jwk::{Key, KeyError};
 pub use key_ring::KeyRing;
 pub use key_set::KeySet;
+
+#[cfg(test)]
+mod tests;
