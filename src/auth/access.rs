@@ -352,3 +352,6 @@ impl Permit {
         self.known.as_ref().map(|known| &known.values)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,11 @@ impl Caller {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn known_as(known: Option<Known>) -> Caller {
+        Caller(known.map_or(Who::Anonymous, |known| Who::Known(Arc::new(known))))
+    }
+
     pub(super) fn into_known(self) -> Option<Arc<Known>> {
         match self.0 {
             Who::Anonymous => None,
