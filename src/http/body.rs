@@ -338,3 +338,7 @@ impl Guarded {
         Poll::Ready(Some(Err(error)))
     }
 }
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;
