@@ -2,6 +2,10 @@
 
 use std::net::SocketAddr;
 
+use http::HeaderValue;
+
+use crate::http::forwarded;
+
 /// Facts about a connection, gathered once when it is opened.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -15,6 +19,16 @@ pub struct Peer {
     pub tls: Option<TlsFacts>,
     /// The address is one of the trusted proxies: what it says in `Forwarded` and `X-Forwarded-*` is believed.
     pub trusted: bool,
+    /// The address as it stands in `X-Forwarded-For`.
+    pub address_value: HeaderValue,
+}
+
+impl Peer {
+    /// A connection from `address` to `local` on listener number `listener`, without TLS so far.
+    pub fn new(address: SocketAddr, local: SocketAddr, listener: usize, trusted: bool) -> Peer {
+        let address_value = forwarded::peer_value(address.ip());
+        Peer { address, local, listener, tls: None, trusted, address_value }
+    }
 }
 
 /// What a TLS handshake told.

@@ -1,6 +1,7 @@
 //! Floor 3: which route answers a request. Host, then path, then method; what nobody declared is not there.
 
 mod methods;
+pub mod region;
 pub mod router;
 mod tree;
 

@@ -297,13 +297,7 @@ impl<H: Handler> Worker<H> {
             return;
         }
         let local = tcp.local_addr().unwrap_or(gate.local);
-        let peer = Peer {
-            address,
-            local,
-            listener,
-            tls: None,
-            trusted,
-        };
+        let peer = Peer::new(address, local, listener, trusted);
         let (tls, door, stage) = match &gate.mode {
             Mode::Plain => (None, Door::Gateway(self.handler.clone()), Stage::FirstByte),
             Mode::Tls(tls) => (

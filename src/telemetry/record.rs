@@ -96,6 +96,11 @@ impl Record {
         }
     }
 
+    /// Will a line be written? What only the line needs is not worth making otherwise.
+    pub fn is_logged(&self) -> bool {
+        self.line.is_some()
+    }
+
     /// When it was opened.
     pub fn start(&self) -> Tick {
         self.start

@@ -1,0 +1,53 @@
+//! The way of a request, top to bottom. One line a stage, no logic: an `if` belongs to the stage that needs it.
+//!
+//! Every stage takes the evidence of the one before by value: a forwarded call needs an `Admission`, which only the
+//! limits make, of a `Permit`, which only access makes, of a `Caller`. A request that skipped one does not compile.
+
+mod stages;
+
+use ::http::{Request, Response};
+
+use crate::http::body::Body;
+use crate::net::peer::Peer;
+use crate::rejection::Rejection;
+use crate::reply::{Answer, Reply};
+use crate::shard::Shard;
+use crate::snapshot::{Target, View};
+use crate::trail::Trail;
+
+/// One request, from its parsed head to the last byte of the answer.
+pub async fn handle(shard: &Shard, peer: &Peer, request: Request<Body>) -> Response<Reply> {
+    let view = shard.view(); //                                                    one view for the whole request
+    let mut trail = Trail::begin(view.open_record(), shard.ids());
+    let outcome = answer(&view, shard, peer, request, &mut trail).await;
+    Reply::seal(&view, outcome, trail)
+}
+
+async fn answer(
+    view: &View,
+    shard: &Shard,
+    peer: &Peer,
+    request: Request<Body>,
+    trail: &mut Trail,
+) -> Result<Answer, Rejection> {
+    let head = stages::guard(view, peer, &request, trail)?; //                        400 414 417 431 501
+    let client = stages::client(view, peer, &request, &head, trail); //               who is at the other end
+    let (route, captures) = stages::route(view, &head, &request, trail)?; //          404 405
+    route.limits.admit_address(client.address, trail.start())?; //                    429  before anyone is known
+    let caller = route.credentials.identify(request.headers(), shard.clock()).await?; // 400 401 503
+    let permit = route.access.decide(caller, request.headers())?; //                  400 401 403
+    let admission = route.limits.admit(permit, client.address, trail.start())?; //    429  the payer's buckets
+    trail.admitted(&admission);
+    let region = stages::locate(view, route, &admission, &head, trail)?; //           308 421 503
+    let (request, fate) = stages::body(view, route, &head, request).await?; //        400 413  items, size
+    match &route.target {
+        Target::Backend(backend) => {
+            let call = stages::outgoing(view, shard, route, &admission, &head, &client, region, request, trail);
+            let call = stages::rewrite(backend, &head, &captures, call)?; //          400
+            let answer = stages::forward(backend, shard, region, call, fate, trail).await?; // 502 503 504
+            Ok(Answer::Upstream(stages::returning(route, &admission, answer)))
+        }
+        Target::Fixed(fixed) => Ok(Answer::Whole(stages::returning(route, &admission, fixed.answer()))),
+        Target::Gone => Err(Rejection::RouteGone),
+    }
+}

@@ -1,0 +1,236 @@
+//! What stands between the pipeline's lines and the modules of the stages: each function looks one thing up in the view
+//! and calls the stage with it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ::http::header::HeaderName;
+use ::http::{HeaderValue, Request, Response, Uri};
+
+use super::Trail;
+use crate::config::plan::{RegionRef, Rewrite};
+use crate::headers::{self, Call, Client, Injected, Scheme};
+use crate::http::body::{Body, Fate};
+use crate::http::forwarded::{self, Trust};
+use crate::http::head::Head;
+use crate::http::trace_context::TraceParent;
+use crate::limits::Admission;
+use crate::net::peer::Peer;
+use crate::rejection::{BadRequest, Rejection};
+use crate::routing::region::Home;
+use crate::routing::router::{Captures, MissKind};
+use crate::shard::Shard;
+use crate::snapshot::{Backend, Route, View};
+use crate::upstream::{UpstreamBody, UpstreamNote};
+
+const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
+
+/// Who is at the other end of the wire.
+pub(super) struct ClientFacts {
+    /// The client's own address, as far as the proxies in front are trusted.
+    pub(super) address: IpAddr,
+    /// The connection's address, as a field value.
+    peer: HeaderValue,
+    trust: Trust,
+    scheme: Scheme,
+}
+
+/// Refuses what may be read in two ways.
+pub(super) fn guard(
+    view: &View,
+    peer: &Peer,
+    request: &Request<Body>,
+    trail: &mut Trail,
+) -> Result<Head, Rejection> {
+    trail.record.over(request.version(), peer.tls.is_some());
+    let head = view.guard.check(request, peer.tls.is_some())?;
+    trail.record.asked(request.method(), head.host(), head.path(), head.query());
+    Ok(head)
+}
+
+/// Finds out whose call it is on the network's level.
+pub(super) fn client(
+    view: &View,
+    peer: &Peer,
+    request: &Request<Body>,
+    _head: &Head,
+    trail: &mut Trail,
+) -> ClientFacts {
+    let ip = peer.address.ip();
+    let (address, trust) = if peer.trusted {
+        (forwarded::client_address(ip, &view.trusted, request.headers()), Trust::Believed)
+    } else {
+        (ip, Trust::Stranger)
+    };
+    trail.record.from(address, ip);
+    trail.record.user_agent(request.headers().get(::http::header::USER_AGENT));
+    let scheme = if peer.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    ClientFacts { address, peer: peer.address_value.clone(), trust, scheme }
+}
+
+/// Finds the route.
+pub(super) fn route<'v>(
+    view: &'v View,
+    head: &'v Head,
+    request: &Request<Body>,
+    trail: &mut Trail,
+) -> Result<(&'v Route, Captures<'v>), Rejection> {
+    match view.router.find(head.host(), head.path(), request.method()) {
+        Ok(found) => {
+            trail.api = Some(found.api);
+            trail.record.matched(&found.payload.metrics);
+            Ok((found.payload, found.captures))
+        }
+        Err(miss) => {
+            trail.api = miss.api;
+            Err(match miss.kind {
+                MissKind::NoHost | MissKind::NoRoute => Rejection::NoRoute,
+                MissKind::Method { allow } => Rejection::MethodNotAllowed { allow },
+            })
+        }
+    }
+}
+
+/// Finds the region, and refuses a call at the wrong door.
+pub(super) fn locate(
+    view: &View,
+    route: &Route,
+    admission: &Admission,
+    head: &Head,
+    trail: &mut Trail,
+) -> Result<Option<RegionRef>, Rejection> {
+    let permit = admission.permit();
+    let home = Home { claim: permit.claim_region(), directory: permit.directory_region() };
+    let region = view.regions.locate(&route.region, home, head)?;
+    if let Some(name) = region.and_then(|region| view.regions.name(region)) {
+        trail.record.region(name.as_str());
+    }
+    Ok(region)
+}
+
+/// Counts items where the route caps them, and puts the route's bounds around the body.
+pub(super) async fn body(
+    view: &View,
+    route: &Route,
+    head: &Head,
+    request: Request<Body>,
+) -> Result<(Request<Body>, Option<Fate>), Rejection> {
+    let (parts, body) = request.into_parts();
+    if body.declared().is_some_and(|length| length > route.body_limit) {
+        return Err(Rejection::BodyTooLarge { limit: route.body_limit });
+    }
+    let (body, fate) = body.guarded(route.body_limit, view.body_idle, Some(Arc::clone(route.outgoing.managed())));
+    let body = match &route.items {
+        Some(cap) => {
+            cap.check_query(head.query())?;
+            cap.check_body(&parts.headers, body).await?
+        }
+        None => body,
+    };
+    Ok((Request::from_parts(parts, body), fate))
+}
+
+/// Makes the client's header that of the call to the backend.
+#[expect(clippy::too_many_arguments, reason = "all that is known of the call goes into its header")]
+pub(super) fn outgoing(
+    view: &View,
+    shard: &Shard,
+    route: &Route,
+    admission: &Admission,
+    head: &Head,
+    client: &ClientFacts,
+    region: Option<RegionRef>,
+    mut request: Request<Body>,
+    trail: &mut Trail,
+) -> Request<Body> {
+    let permit = admission.permit();
+    let mut random = [0; 24];
+    for (chunk, number) in random.chunks_exact_mut(8).zip(std::iter::repeat_with(|| shard.ids().draw())) {
+        chunk.copy_from_slice(&number.to_ne_bytes());
+    }
+    let trace = TraceParent::continue_or_begin(request.headers(), random);
+    trail.traced(&trace.0);
+    let request_id = trail.id_value();
+    let call = Call {
+        head,
+        injected: Injected {
+            tenant: permit.tenant_value(),
+            customer: permit.customer_value(),
+            subject: permit.subject_value(),
+            region: view.region_value(region),
+            scopes: permit.scopes_value(),
+            roles: permit.roles_value(),
+        },
+        client: Client { peer: &client.peer, trust: client.trust, scheme: client.scheme },
+        request_id: &request_id,
+        trace,
+    };
+    route.outgoing.apply(request.headers_mut(), &call);
+    request
+}
+
+/// Sets the target that the backend sees: what was matched, or what the route makes of it.
+pub(super) fn rewrite(
+    backend: &Backend,
+    head: &Head,
+    captures: &Captures<'_>,
+    mut request: Request<Body>,
+) -> Result<Request<Body>, Rejection> {
+    let target = match &backend.rewrite {
+        Rewrite::Keep => Some(head.target().clone()),
+        Rewrite::StripPrefix(prefix) => {
+            let rest = head.path().strip_prefix(prefix.as_str()).unwrap_or(head.path());
+            if rest.starts_with('/') { head.target_with_path(rest) } else { head.target_with_path(&format!("/{rest}")) }
+        }
+        Rewrite::Template(template) => head.target_with_path(&filled(template, captures)),
+    };
+    let target = target.ok_or(Rejection::BadRequest(BadRequest::Path))?;
+    *request.uri_mut() = Uri::from(target);
+    Ok(request)
+}
+
+/// The template with each `{name}` replaced by its capture. The plan checked that the names are the pattern's.
+fn filled(template: &str, captures: &Captures<'_>) -> String {
+    let mut path = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        path.push_str(captures.get(name.trim_start_matches('*')).unwrap_or_default());
+        rest = after;
+    }
+    path.push_str(rest);
+    path
+}
+
+/// Sends the call and waits for the head of the answer.
+pub(super) async fn forward(
+    backend: &Backend,
+    shard: &Shard,
+    region: Option<RegionRef>,
+    call: Request<Body>,
+    fate: Option<Fate>,
+    trail: &mut Trail,
+) -> Result<Response<UpstreamBody>, Rejection> {
+    let mut note = UpstreamNote::default();
+    let outcome = backend.service.forward(shard.number(), region, call, fate, &mut note).await;
+    let to_head = outcome.is_ok().then_some(note.first_byte);
+    if let (Some(span), Some(metrics)) = (to_head, backend.measured(region)) {
+        metrics.duration.observe(span);
+    }
+    trail.record.upstream(&backend.name, note.endpoint.as_deref(), note.attempts, to_head);
+    outcome
+}
+
+/// Makes the answer the client's: hop-by-hop fields off, what the limits and the route say on.
+pub(super) fn returning<B>(route: &Route, admission: &Admission, mut answer: Response<B>) -> Response<B> {
+    let fields = answer.headers_mut();
+    headers::returning(fields);
+    for (name, value) in admission.response_fields() {
+        fields.insert(name, value.clone());
+    }
+    if let Some(deprecated) = &route.deprecated {
+        fields.insert(DEPRECATION, deprecated.clone());
+    }
+    answer
+}

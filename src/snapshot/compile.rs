@@ -1,0 +1,271 @@
+//! From the plan to the view.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::live::LiveIssuer;
+use super::{Backend, Fixed, Live, Route, Target, View};
+use crate::accounts::Directory;
+use crate::auth::access::{Access, RequiredClaims};
+use crate::auth::credentials::Credentials;
+use crate::auth::jwt::Issuer;
+use crate::config::plan::{
+    AccessPlan, ApiPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan, RegionSource, RoutePlan, TargetPlan,
+};
+use crate::headers::Outgoing;
+use crate::http::guard::Guard;
+use crate::identity::RouteName;
+use crate::jose::key_ring::KeyRing;
+use crate::limits::items::ItemCap;
+use crate::limits::Limit;
+use crate::limits::table::Table;
+use crate::limits::Limits;
+use crate::rejection::rendering::{Look, Looks};
+use crate::routing::region::Regions;
+use crate::routing::router::{Builder, HostMatch};
+use crate::telemetry::metrics::{NONE, UpstreamMetrics};
+use crate::telemetry::record::Recorder;
+use crate::upstream::Service;
+
+/// At most so much of a body is held while its items are counted (1 MiB).
+const HELD_FOR_COUNTING: u64 = 1 << 20;
+/// Buckets of one limit at most. A table holds live buckets only; this many at once is a flood.
+const MOST_BUCKETS: usize = 2_000_000;
+
+/// A part of the plan that cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} `{name}`: {cause}")]
+pub struct CompileError {
+    /// What kind of part.
+    pub what: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub cause: String,
+}
+
+fn refused(what: &'static str, name: impl ToString, cause: impl ToString) -> CompileError {
+    CompileError { what, name: name.to_string(), cause: cause.to_string() }
+}
+
+impl View {
+    /// Compiles `plan` for `shards` workers, taking over from `old` what has the same name and settings.
+    ///
+    /// # Errors
+    /// The first part that cannot be put to work: a file of keys, a certificate, a route that conflicts.
+    pub fn compile(
+        plan: &Plan,
+        old: &Live,
+        shards: usize,
+        recorder: &Arc<Recorder>,
+    ) -> Result<(View, Live), CompileError> {
+        let directory = Arc::new(Directory::new(&plan.customers, &plan.regions));
+        let live = Live {
+            services: services(plan, old, shards)?,
+            issuers: issuers(plan, old, recorder)?,
+            limits: limits(plan, old, &directory),
+            regions: plan.regions.iter().map(|region| region.name.to_string()).collect(),
+        };
+        let looks = plan.dialects.iter().map(compile_looks).collect::<Result<Vec<_>, _>>()?;
+        let standard = Arc::new(Looks::standard());
+        let parts = Parts { plan, live: &live, directory: &directory, recorder };
+        let mut router = Builder::new();
+        let mut apis = Vec::with_capacity(plan.apis.len());
+        for (index, api) in plan.apis.iter().enumerate() {
+            let looks = looks.get(api.dialect.index()).unwrap_or(&standard);
+            apis.push(Arc::clone(looks));
+            for host in &api.hosts {
+                router.host(host_match(host), index);
+            }
+            let outgoing = Arc::new(Outgoing::new(&api.headers, api.tenant_selector.as_ref()));
+            for route in &api.routes {
+                let compiled = parts.route(api, route, &outgoing)?;
+                router
+                    .route(index, &route.path, &route.methods, compiled)
+                    .map_err(|cause| refused("route", &route.place, cause))?;
+            }
+        }
+        let head = plan.server.head;
+        let view = View {
+            guard: Guard::new(head.fields, head.bytes, head.target, plan.server.danger_guard_off),
+            router: router.build(),
+            apis,
+            standard,
+            regions: Regions::new(&plan.regions),
+            trusted: plan.server.trusted_proxies.clone(),
+            body_idle: plan.server.timeouts.body,
+            recorder: Arc::clone(recorder),
+        };
+        Ok((view, live))
+    }
+}
+
+fn services(plan: &Plan, old: &Live, shards: usize) -> Result<HashMap<String, Service>, CompileError> {
+    plan.backends
+        .iter()
+        .map(|backend| {
+            let service = Service::new(backend, shards, old.services.get(&backend.name))
+                .map_err(|cause| refused("backend", &backend.name, cause))?;
+            Ok((backend.name.clone(), service))
+        })
+        .collect()
+}
+
+fn issuers(
+    plan: &Plan,
+    old: &Live,
+    recorder: &Arc<Recorder>,
+) -> Result<HashMap<crate::identity::IssuerName, LiveIssuer>, CompileError> {
+    plan.issuers.iter().map(|issuer| Ok((issuer.name.clone(), live_issuer(issuer, old, recorder)?))).collect()
+}
+
+fn live_issuer(plan: &IssuerPlan, old: &Live, recorder: &Arc<Recorder>) -> Result<LiveIssuer, CompileError> {
+    let before = old.issuers.get(&plan.name);
+    let metrics = recorder.metrics().issuer(plan.name.as_str());
+    let ring = KeyRing::open(plan, recorder.clock(), Arc::clone(&metrics), before.map(|live| &live.ring))
+        .map_err(|cause| refused("issuer", &plan.name, cause))?;
+    let issuer = Issuer::carried(plan, Arc::clone(&ring), metrics, before.map(|live| &live.issuer));
+    Ok(LiveIssuer { ring, issuer })
+}
+
+fn limits(
+    plan: &Plan,
+    old: &Live,
+    directory: &Arc<Directory>,
+) -> HashMap<crate::identity::LimitName, Arc<Limit>> {
+    plan.limits
+        .iter()
+        .enumerate()
+        .map(|(index, limit)| {
+            let table = old
+                .limits
+                .get(&limit.name)
+                .map_or_else(|| Arc::new(Table::new(MOST_BUCKETS)), |before| Arc::clone(before.table()));
+            let reference = crate::config::plan::LimitRef::new(index);
+            let compiled = Limit::new(limit, reference, table, Arc::clone(directory));
+            (limit.name.clone(), Arc::new(compiled))
+        })
+        .collect()
+}
+
+fn compile_looks(dialect: &DialectPlan) -> Result<Arc<Looks>, CompileError> {
+    let rows: Vec<_> = dialect
+        .rows
+        .iter()
+        .map(|(code, row)| {
+            let look = Look {
+                status: row.status,
+                headers: row.headers.clone(),
+                content_type: row.content_type.clone(),
+                body: row.body.clone(),
+            };
+            (*code, look)
+        })
+        .collect();
+    Looks::compile(&rows).map(Arc::new).map_err(|cause| refused("dialect", &dialect.name, cause))
+}
+
+fn host_match(host: &HostPattern) -> HostMatch {
+    match host {
+        HostPattern::Exact(name) => HostMatch::Exact(name.clone()),
+        HostPattern::Suffix(suffix) => HostMatch::Suffix(suffix.clone()),
+        HostPattern::Any => HostMatch::Any,
+    }
+}
+
+struct Parts<'p> {
+    plan: &'p Plan,
+    live: &'p Live,
+    directory: &'p Arc<Directory>,
+    recorder: &'p Arc<Recorder>,
+}
+
+impl Parts<'_> {
+    fn route(
+        &self,
+        api: &ApiPlan,
+        route: &RoutePlan,
+        outgoing: &Arc<Outgoing>,
+    ) -> Result<Route, CompileError> {
+        let credentials = match &route.access {
+            AccessPlan::Public => Credentials::public(),
+            AccessPlan::Required { issuers, .. } => Credentials::bearer(
+                issuers
+                    .iter()
+                    .filter_map(|issuer| self.plan.issuers.get(issuer.index()))
+                    .filter_map(|plan| self.live.issuers.get(&plan.name))
+                    .map(|live| Arc::clone(&live.issuer))
+                    .collect(),
+            ),
+        };
+        let access = Access::new(
+            &route.access,
+            self.needed_claims(api, route),
+            Arc::clone(self.directory),
+            api.tenant_selector.clone(),
+        );
+        let limits = route
+            .limits
+            .iter()
+            .filter_map(|limit| self.plan.limits.get(limit.index()))
+            .filter_map(|plan| self.live.limits.get(&plan.name).cloned())
+            .collect();
+        Ok(Route {
+            name: route.name.clone(),
+            credentials,
+            access,
+            limits: Limits::new(api.name.clone(), route.name.clone(), limits),
+            items: route.items.as_ref().map(|items| ItemCap::new(items, HELD_FOR_COUNTING.min(route.body_limit))),
+            region: api.region.clone(),
+            outgoing: Arc::clone(outgoing),
+            body_limit: route.body_limit,
+            deprecated: route.deprecated.clone(),
+            metrics: self.recorder.metrics().route(api.name.as_str(), route.name.as_str()),
+            target: self.target(&route.name, &route.target)?,
+        })
+    }
+
+    /// The metrics of a backend, by region; the last is for calls without one.
+    fn measured(&self, backend: &str) -> Box<[Arc<UpstreamMetrics>]> {
+        let regions = self.plan.regions.iter().map(|region| region.name.as_str());
+        regions.chain([NONE]).map(|region| self.recorder.metrics().upstream(backend, region)).collect()
+    }
+
+    /// A claim that the route limits by or injects is needed there. A region claim only where nothing else can say where
+    /// the call belongs.
+    fn needed_claims(&self, api: &ApiPlan, route: &RoutePlan) -> RequiredClaims {
+        let keys = route
+            .limits
+            .iter()
+            .filter_map(|limit| self.plan.limits.get(limit.index()))
+            .flat_map(|limit| limit.per.iter().copied())
+            .collect::<Vec<_>>();
+        RequiredClaims {
+            customer: api.headers.customer.is_some() || keys.contains(&LimitKey::Customer),
+            tenant: api.headers.tenant.is_some() || keys.contains(&LimitKey::Tenant),
+            region: api.region.from == [RegionSource::Claim] && api.region.default.is_none(),
+        }
+    }
+
+    fn target(&self, route: &RouteName, target: &TargetPlan) -> Result<Target, CompileError> {
+        Ok(match target {
+            TargetPlan::Respond(answer) => Target::Fixed(Fixed::new(answer.clone())),
+            TargetPlan::Gone => Target::Gone,
+            TargetPlan::Backend { backend, rewrite } => {
+                let plan = self.plan.backends.get(backend.index());
+                match plan.and_then(|plan| Some((plan, self.live.services.get(&plan.name)?))) {
+                    Some((plan, _)) if plan.fixed.is_some() => {
+                        plan.fixed.clone().map_or(Target::Gone, |answer| Target::Fixed(Fixed::new(answer)))
+                    }
+                    Some((plan, service)) => Target::Backend(Backend {
+                        name: plan.name.as_str().into(),
+                        service: service.clone(),
+                        rewrite: rewrite.clone(),
+                        measured: self.measured(&plan.name),
+                    }),
+                    None => return Err(refused("route", route, "its backend is not there")),
+                }
+            }
+        })
+    }
+}
