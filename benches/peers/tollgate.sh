@@ -18,7 +18,7 @@ start() {
     issuer: $BENCH_ISS
     audience: [$BENCH_AUD]
     algorithms: [RS256]
-    keys: { pem: $BENCH_KEYS/jwt.pub }
+    keys: { file: $BENCH_KEYS/jwt.pub }
     claims: { customer: customer_id, region: region }
     cache: $TOLLGATE_TOKEN_CACHE
 limits:
@@ -32,7 +32,7 @@ apis:
     headers: { customer: X-Tenant-ID }
     routes:
       - path: /{*rest}
-        access: authenticated
+        access: {}
         to: { backend: rig }"
   else
     apis="apis:
@@ -46,9 +46,8 @@ apis:
   fi
   cat > "$BENCH_DIR/tollgate.yaml" <<EOC
 server:
-  workers: { sharded: $BENCH_WORKERS }
-  max-connections: 10000
-  max-connections-per-address: 10000
+  workers: $BENCH_WORKERS
+  connections: { max: 10000, per-address: 10000 }
   timeouts: { idle: 5m }
 listeners:
 $listener
