@@ -1,6 +1,8 @@
 //! Background tasks with a name: the only place that spawns.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// Spawns `task` on the current runtime under `name`; a panic in it is logged with that name and does not spread.
 pub fn spawn<F>(name: &'static str, task: F) -> tokio::task::JoinHandle<()>
@@ -8,11 +10,28 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    tokio::spawn(async move {
-        let guard = PanicNote { name };
-        task.await;
-        std::mem::drop(guard);
+    tokio::spawn(Named {
+        task,
+        note: PanicNote { name },
     })
+}
+
+pin_project_lite::pin_project! {
+    /// A task and its name. Written out: an `async` block around `task` would keep room for it twice, and there is one
+    /// for each open connection.
+    struct Named<F> {
+        #[pin]
+        task: F,
+        note: PanicNote,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Named<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().task.poll(cx)
+    }
 }
 
 struct PanicNote {

@@ -175,3 +175,77 @@ fn lasting(params: &mut CertificateParams, now: UnixTime, days: u16) {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::plan::CertificatePlan;
+    use crate::net::tls_server::Certificate;
+
+    fn args(out: &Path, names: &[&str], ca: bool, force: bool) -> Args {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Args {
+            out: out.to_owned(),
+            names,
+            ca,
+            days: 90,
+            force,
+        }
+    }
+
+    #[test]
+    fn the_files_are_a_certificate_that_a_listener_takes() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("certs");
+        assert_eq!(
+            run(&args(
+                &out,
+                &["localhost", "127.0.0.1", "*.example.com"],
+                true,
+                false
+            )),
+            Exit::Success
+        );
+        let plan = CertificatePlan {
+            chain: out.join("chain.pem"),
+            key: out.join("key.pem"),
+        };
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let certificate = Certificate::read(&plan, &provider).unwrap();
+        assert_eq!(certificate.facts().names, ["localhost", "*.example.com"]);
+        let lasts = certificate.facts().not_after.0 - Clock::system().unix().0;
+        assert!((89 * 86_400..=90 * 86_400).contains(&lasts), "{lasts}");
+        for (file, mode) in [("key.pem", 0o600), ("ca-key.pem", 0o600)] {
+            let found = fs::metadata(out.join(file)).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, mode, "{file}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_overwritten_unless_forced() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path();
+        fs::write(out.join("key.pem"), "mine").unwrap();
+        assert_eq!(run(&args(out, &["localhost"], false, false)), Exit::Failure);
+        assert_eq!(fs::read_to_string(out.join("key.pem")).unwrap(), "mine");
+        assert!(!out.join("chain.pem").exists());
+        assert_eq!(run(&args(out, &["localhost"], false, true)), Exit::Success);
+        assert!(
+            fs::read_to_string(out.join("key.pem"))
+                .unwrap()
+                .starts_with("-----BEGIN PRIVATE KEY-----")
+        );
+        assert!(!out.join("ca-key.pem").exists());
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_in_a_certificate_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(
+            run(&args(directory.path(), &["bücher.example"], false, false)),
+            Exit::Failure
+        );
+    }
+}

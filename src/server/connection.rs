@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -51,61 +51,78 @@ pub enum Protocol {
 }
 
 /// Serves a socket as it came from a listener: TLS if `tls` is there, then requests.
-pub async fn serve_socket<H: Handler>(
+pub fn serve_socket<H: Handler>(
     tcp: TcpStream,
     peer: Peer,
     tls: Option<Arc<Tls>>,
     door: Door<H>,
     settings: Arc<Settings>,
     progress: Arc<Progress>,
-) -> End {
-    let under_deadlines = Arc::clone(&progress);
-    let limits = Arc::clone(&settings);
-    let work = async move {
-        match tls {
-            None => {
-                serve(
-                    Stream::Plain(tcp),
-                    Protocol::Unknown,
-                    peer,
-                    door,
-                    &settings,
-                    progress,
-                )
-                .await
-            }
-            Some(tls) => {
-                // In a box: it is larger than what an idle connection keeps, and gone before there is one.
-                let (session, facts) = match Box::pin(tls.accept(tcp)).await {
-                    Ok(accepted) => accepted,
-                    Err(error) => return End::Handshake(error),
-                };
-                let protocol = if facts.http2 {
-                    Protocol::Http2
-                } else {
-                    Protocol::Http1
-                };
-                let peer = Peer {
-                    tls: Some(facts),
-                    ..peer
-                };
-                progress.enter(Stage::Idle);
-                serve(Stream::Tls(session), protocol, peer, door, &settings, progress).await
-            }
-        }
-    };
-    bounded(work, &under_deadlines, &limits).await
+) -> impl Future<Output = End> + Send {
+    let work = open(tcp, peer, tls, door, Arc::clone(&settings), Arc::clone(&progress));
+    Bounded::new(work, progress, settings)
 }
 
-/// Runs `work` until it ends, one of its deadlines passes, or the process stops.
-pub(super) async fn bounded(
-    work: impl Future<Output = End>,
-    progress: &Progress,
-    settings: &Settings,
+async fn open<H: Handler>(
+    tcp: TcpStream,
+    mut peer: Peer,
+    tls: Option<Arc<Tls>>,
+    door: Door<H>,
+    settings: Arc<Settings>,
+    progress: Arc<Progress>,
 ) -> End {
-    let mut work = pin!(work);
-    let mut deadlines = Deadlines::new();
-    poll_fn(|cx| {
+    let (stream, protocol) = match tls {
+        None => (Stream::Plain(tcp), Protocol::Unknown),
+        Some(tls) => {
+            // In a box: it is larger than what an idle connection keeps, and gone before there is one.
+            let (session, facts) = match Box::pin(tls.accept(tcp)).await {
+                Ok(accepted) => accepted,
+                Err(error) => return End::Handshake(error),
+            };
+            let protocol = if facts.http2 {
+                Protocol::Http2
+            } else {
+                Protocol::Http1
+            };
+            peer.tls = Some(facts);
+            progress.enter(Stage::Idle);
+            (Stream::Tls(session), protocol)
+        }
+    };
+    serve(stream, protocol, Arc::new(peer), door, settings, progress).await
+}
+
+pin_project_lite::pin_project! {
+    /// Runs a connection until it ends, one of its deadlines passes, or the process stops.
+    ///
+    /// Written out, since an `async fn` that takes a future keeps room for it twice, and this is what an idle connection
+    /// costs.
+    pub(super) struct Bounded<F> {
+        #[pin]
+        work: F,
+        deadlines: Deadlines,
+        progress: Arc<Progress>,
+        settings: Arc<Settings>,
+    }
+}
+
+impl<F> Bounded<F> {
+    pub(super) fn new(work: F, progress: Arc<Progress>, settings: Arc<Settings>) -> Bounded<F> {
+        Bounded {
+            work,
+            deadlines: Deadlines::new(),
+            progress,
+            settings,
+        }
+    }
+}
+
+impl<F: Future<Output = End>> Future for Bounded<F> {
+    type Output = End;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        let mut this = self.project();
+        let progress = &**this.progress;
         // Before looking at the life, or a change in between would wake nobody.
         progress.register(cx.waker());
         let phase = progress.phase();
@@ -113,7 +130,7 @@ pub(super) async fn bounded(
             return Poll::Ready(End::Cut);
         }
         loop {
-            if let Poll::Ready(end) = work.as_mut().poll(cx) {
+            if let Poll::Ready(end) = this.work.as_mut().poll(cx) {
                 return Poll::Ready(end);
             }
             if phase == Phase::Closing {
@@ -130,7 +147,7 @@ pub(super) async fn bounded(
                     | Stage::Closing => {}
                 }
             }
-            match deadlines.poll(cx, progress, &settings.timeouts) {
+            match this.deadlines.poll(cx, progress, &this.settings.timeouts) {
                 Poll::Pending => return Poll::Pending,
                 // An idle connection ends with the protocol's own goodbye.
                 Poll::Ready(Expired::Idle) if !progress.is_finishing() => {
@@ -140,17 +157,16 @@ pub(super) async fn bounded(
                 Poll::Ready(expired) => return Poll::Ready(End::Expired(expired)),
             }
         }
-    })
-    .await
+    }
 }
 
 /// Speaks `protocol` on `io` until it ends. Deadlines are the caller's.
 pub(super) async fn serve<T, H>(
     mut io: T,
     protocol: Protocol,
-    peer: Peer,
+    peer: Arc<Peer>,
     door: Door<H>,
-    settings: &Settings,
+    settings: Arc<Settings>,
     progress: Arc<Progress>,
 ) -> End
 where
@@ -168,7 +184,7 @@ where
     };
     let answerer = Answerer {
         door,
-        peer: Arc::new(peer),
+        peer,
         progress: Arc::clone(&progress),
     };
     let io = TokioIo::new(TimedIo::new(io, front, Arc::clone(&progress)));
@@ -194,6 +210,8 @@ where
     };
     match outcome {
         Ok(()) => End::Closed,
+        // After a goodbye an error is the other side's way to close.
+        Err(_) if progress.stage() == Stage::Closing => End::Closed,
         Err(error) => End::Broken(error),
     }
 }

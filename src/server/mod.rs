@@ -13,3 +13,6 @@ pub mod settings;
 pub mod timed_io;
 pub mod tls;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

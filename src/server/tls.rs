@@ -154,7 +154,7 @@ fn verifier(
     } else {
         builder.allow_unauthenticated()
     };
-    Ok(builder.build().map_err(settings)?)
+    builder.build().map_err(settings)
 }
 
 fn facts(session: &ServerConnection) -> TlsFacts {

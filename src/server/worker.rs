@@ -7,9 +7,11 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
@@ -308,15 +310,15 @@ impl<H: Handler> Worker<H> {
             Mode::Redirect { port } => (None, Door::Redirect { port: *port }, Stage::FirstByte),
         };
         let progress = Progress::new(self.life.clone(), address, listener, stage);
-        let stay = Open {
-            _stay: self.life.enter(&progress),
+        let open = Open {
             _ticket: ticket,
+            _stay: self.life.enter(&progress),
             worker: Arc::clone(&self.open),
             metrics: Arc::clone(&gate.metrics),
         };
-        stay.worker.fetch_add(1, AcqRel);
-        stay.metrics.open.inc();
-        let work = connection::serve_socket(
+        open.worker.fetch_add(1, AcqRel);
+        open.metrics.open.inc();
+        let served = connection::serve_socket(
             tcp,
             peer,
             tls,
@@ -324,16 +326,41 @@ impl<H: Handler> Worker<H> {
             self.settings.load_full(),
             Arc::clone(&progress),
         );
-        drop(tasks::spawn("connection", async move {
-            let end = work.await;
-            note(&end, &progress, &stay.metrics);
-        }));
+        drop(tasks::spawn(
+            "connection",
+            Attended {
+                served,
+                progress,
+                open,
+            },
+        ));
     }
 }
 
 impl<H: Handler> Host for Worker<H> {
     async fn receive(&self, tcp: TcpStream, arrival: Arrival) {
         self.serve(tcp, arrival);
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A connection and what counts it. Written out for its size, as `Bounded` is.
+    struct Attended<F> {
+        #[pin]
+        served: F,
+        progress: Arc<Progress>,
+        open: Open,
+    }
+}
+
+impl<F: Future<Output = End>> Future for Attended<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let end = ready!(this.served.poll(cx));
+        note(&end, this.progress, &this.open.metrics);
+        Poll::Ready(())
     }
 }
 
@@ -358,8 +385,9 @@ fn note(end: &End, progress: &Progress, metrics: &ListenerMetrics) {
 
 /// What counts a connection while it is open.
 struct Open {
-    _stay: super::drain::Stay,
     _ticket: super::caps::Ticket,
+    /// Last: who waits for the last connection finds its place free.
+    _stay: super::drain::Stay,
     worker: Arc<AtomicUsize>,
     metrics: Arc<ListenerMetrics>,
 }
