@@ -17,6 +17,7 @@ use super::drain::Phase;
 use super::handler::{Answerer, Door, Handler};
 use super::progress::{Progress, Stage};
 use super::settings::Settings;
+use super::streams::Streams;
 use super::timed_io::{Deadlines, Expired, Front, TimedIo};
 use super::tls::Tls;
 use crate::net::peer::Peer;
@@ -182,23 +183,28 @@ where
             Err(error) => return End::Socket(error),
         },
     };
+    let streams = match protocol {
+        Protocol::Http2 => Some(Streams::new(settings.timeouts.write)),
+        Protocol::Http1 | Protocol::Unknown => None,
+    };
     let answerer = Answerer {
         door,
         peer,
         progress: Arc::clone(&progress),
+        streams: streams.clone(),
     };
     let io = TokioIo::new(TimedIo::new(io, front, Arc::clone(&progress)));
-    let outcome = match protocol {
-        Protocol::Http2 => {
+    let outcome = match streams {
+        Some(streams) => {
             progress.enter(Stage::Streams);
             // In a box: it is several times the size of an HTTP/1 connection.
-            let mut connection = Box::pin(settings.http2.serve_connection(io, answerer));
+            let mut connection = Box::pin(settings.http2(streams).serve_connection(io, answerer));
             until_done(connection.as_mut(), &progress, Phase::Draining, |connection| {
-                connection.graceful_shutdown()
+                connection.graceful_shutdown();
             })
             .await
         }
-        Protocol::Http1 | Protocol::Unknown => {
+        None => {
             let connection = pin!(settings.http1.serve_connection(io, answerer));
             // While draining every answer says `Connection: close`; an idle connection is closed only afterwards,
             // since a request may be on its way on it. HTTP/2 has a goodbye without that race (RFC 9113 6.8).

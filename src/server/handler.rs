@@ -13,12 +13,13 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::CatchUnwind;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::drain::Phase;
 use super::progress::{InFlight, Progress};
+use super::streams::{Flow, Streams};
 use crate::local::redirect;
 use crate::net::peer::Peer;
 
@@ -68,6 +69,8 @@ pub(super) struct Answerer<H> {
     pub(super) door: Door<H>,
     pub(super) peer: Arc<Peer>,
     pub(super) progress: Arc<Progress>,
+    /// The streams of an HTTP/2 connection; `None` for HTTP/1.
+    pub(super) streams: Option<Streams>,
 }
 
 impl<H: Handler> hyper::service::Service<Request<Incoming>> for Answerer<H> {
@@ -77,7 +80,7 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Answerer<H> {
 
     fn call(&self, request: Request<Incoming>) -> Answering<H> {
         let in_flight = self.progress.begin(!request.body().is_end_stream());
-        let http1 = request.version() < Version::HTTP_2;
+        let flow = self.streams.as_ref().map(Streams::open);
         let work = match &self.door {
             // In a box, though that is an allocation for each request: hyper keeps room for this future in each
             // connection, and an idle connection should not carry what only a busy one needs.
@@ -95,7 +98,7 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Answerer<H> {
         Answering {
             work,
             in_flight: Some(in_flight),
-            http1,
+            flow,
         }
     }
 }
@@ -111,7 +114,8 @@ enum Work<B> {
 pub(super) struct Answering<H: Handler> {
     work: Work<H::Body>,
     in_flight: Option<InFlight>,
-    http1: bool,
+    /// With HTTP/2 only.
+    flow: Option<Arc<Flow>>,
 }
 
 // Nothing in it is pinned in place: the work is in a box.
@@ -122,6 +126,7 @@ impl<H: Handler> Future for Answering<H> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        let http1 = this.flow.is_none();
         let mut answer = match &mut this.work {
             Work::Known { answer } => match answer.take() {
                 Some(answer) => answer,
@@ -129,7 +134,7 @@ impl<H: Handler> Future for Answering<H> {
             },
             Work::Asked { work } => match ready!(Pin::new(work).poll(cx)) {
                 Ok(answer) => answer,
-                Err(panic) => H::whole(after_panic(panic.as_ref(), this.http1)),
+                Err(panic) => H::whole(after_panic(panic.as_ref(), http1)),
             },
         };
         // RFC 9112 section 9.6: "close" tells the client that this answer is the last. Hop-by-hop, so HTTP/1 only.
@@ -137,14 +142,19 @@ impl<H: Handler> Future for Answering<H> {
             .in_flight
             .as_ref()
             .is_some_and(|request| request.phase() >= Phase::Draining);
-        if this.http1 && leaving {
+        if http1 && leaving {
             answer
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let in_flight = this.in_flight.take();
+        let (flow, in_flight) = (this.flow.take(), this.in_flight.take());
+        if let Some(flow) = &flow {
+            flow.note_given();
+        }
         Poll::Ready(Ok(answer.map(|body| Sent {
             body,
+            flow,
+            rest: Bytes::new(),
             _in_flight: in_flight,
         })))
     }
@@ -168,34 +178,72 @@ fn after_panic(panic: &(dyn Any + Send), http1: bool) -> Response<Bytes> {
     answer
 }
 
+/// An HTTP/2 answer is handed over in pieces of at most so many bytes, so that a client that takes a large piece slowly
+/// is seen to take it.
+const PIECE: usize = 64 * 1024;
+
 pin_project_lite::pin_project! {
     /// An answer's body that holds its request in flight.
     pub(super) struct Sent<B> {
         #[pin]
         body: B,
+        flow: Option<Arc<Flow>>,
+        // Of a large piece, what has not been handed over. Empty with HTTP/1.
+        rest: Bytes,
         _in_flight: Option<InFlight>,
     }
 }
 
-impl<B: Body> Body for Sent<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes>> Body for Sent<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.project().body.poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.project();
+        let Some(flow) = this.flow else {
+            return this.body.poll_frame(cx);
+        };
+        if !this.rest.is_empty() {
+            flow.note_given();
+            let piece = this.rest.split_to(PIECE.min(this.rest.len()));
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let Poll::Ready(frame) = this.body.poll_frame(cx) else {
+            flow.note_waiting();
+            return Poll::Pending;
+        };
+        flow.note_given();
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| {
+                frame.map_data(|mut data| {
+                    if data.len() > PIECE {
+                        *this.rest = data.split_off(PIECE);
+                    }
+                    data
+                })
+            })
+        }))
     }
 
     #[inline]
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
+        if rest > 0 {
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(rest));
+            }
+            hint.set_lower(hint.lower().saturating_add(rest));
+        }
+        hint
     }
 }

@@ -10,6 +10,7 @@ pub mod handler;
 pub mod listener;
 pub mod progress;
 pub mod settings;
+mod streams;
 pub mod timed_io;
 pub mod tls;
 pub mod worker;

@@ -1,14 +1,13 @@
 //! What a reload may change for all connections that are opened after it.
 
-use std::future::Future;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
 use ipnet::IpNet;
 
-use crate::base::tasks;
-use crate::config::plan::{ServerPlan, ServerTimeouts};
+use super::streams::Streams;
+use crate::config::plan::{Http2Plan, ServerPlan, ServerTimeouts};
 
 /// hyper's buffer of one HTTP/1 connection, each way. Its default of some 400 KiB is what a client that does not read
 /// can make a gateway keep.
@@ -32,7 +31,8 @@ const HTTP2_PING: Duration = Duration::from_secs(20);
 pub struct Settings {
     pub(super) timeouts: ServerTimeouts,
     pub(super) http1: http1::Builder,
-    pub(super) http2: http2::Builder<Spawn>,
+    http2: Http2Plan,
+    header_list: u32,
     trusted: Vec<IpNet>,
 }
 
@@ -50,42 +50,34 @@ impl Settings {
         if plan.head.fields > HTTP1_FIELDS {
             http1.max_headers(plan.head.fields);
         }
-        let mut http2 = http2::Builder::new(Spawn);
+        Settings {
+            timeouts: plan.timeouts,
+            http1,
+            http2: plan.http2,
+            header_list: u32::try_from(plan.head.bytes.min(HTTP2_HEADER_LIST)).unwrap_or(u32::MAX),
+            trusted: plan.trusted_proxies.clone(),
+        }
+    }
+
+    /// A builder for one HTTP/2 connection, whose streams are `streams`. Each limit is set by hand: they are defences.
+    pub(super) fn http2(&self, streams: Streams) -> http2::Builder<Streams> {
+        let mut http2 = http2::Builder::new(streams);
         http2
             .timer(TokioTimer::new())
-            .max_concurrent_streams(plan.http2.streams)
-            .initial_stream_window_size(plan.http2.stream_window)
-            .initial_connection_window_size(plan.http2.connection_window)
-            .max_header_list_size(u32::try_from(plan.head.bytes.min(HTTP2_HEADER_LIST)).unwrap_or(u32::MAX))
+            .max_concurrent_streams(self.http2.streams)
+            .initial_stream_window_size(self.http2.stream_window)
+            .initial_connection_window_size(self.http2.connection_window)
+            .max_header_list_size(self.header_list)
             .max_pending_accept_reset_streams(HTTP2_PENDING_RESETS)
             .max_local_error_reset_streams(HTTP2_LOCAL_RESETS)
             .max_send_buf_size(HTTP2_SEND_BUFFER)
             .keep_alive_interval(HTTP2_PING)
             .keep_alive_timeout(HTTP2_PING);
-        Settings {
-            timeouts: plan.timeouts,
-            http1,
-            http2,
-            trusted: plan.trusted_proxies.clone(),
-        }
+        http2
     }
 
     /// What this address says about others is believed.
     pub fn trusts(&self, address: std::net::IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(&address))
-    }
-}
-
-/// Spawns the streams of an HTTP/2 connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Spawn;
-
-impl<F> hyper::rt::Executor<F> for Spawn
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        // Owned by the connection: when that ends, the stream's future sees an error and ends.
-        drop(tasks::spawn("http2 stream", stream));
     }
 }

@@ -7,6 +7,7 @@ mod http2;
 mod sockets;
 mod tls;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -106,14 +107,20 @@ struct Scripted {
     shard: usize,
 }
 
+type Answer = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
+
+fn full(bytes: impl Into<Bytes>) -> Answer {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
 impl Handler for Scripted {
-    type Body = Full<Bytes>;
+    type Body = Answer;
 
     fn handle(
         &self,
         peer: &Arc<Peer>,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
+    ) -> impl Future<Output = Response<Answer>> + Send + use<> {
         let (seen, peer, shard) = (Arc::clone(&self.seen), Arc::clone(peer), self.shard);
         async move {
             let line = format!("{} {}", request.method(), request.uri().path());
@@ -122,28 +129,44 @@ impl Handler for Scripted {
             seen.arrived.notify_one();
             match request.uri().path() {
                 "/early" => {
-                    let mut answer = Response::new(Full::new(Bytes::from_static(b"no")));
+                    let mut answer = Response::new(full(Bytes::from_static(b"no")));
                     *answer.status_mut() = StatusCode::UNAUTHORIZED;
                     answer
                 }
                 "/echo" => match request.into_body().collect().await {
-                    Ok(body) => Response::new(Full::new(body.to_bytes())),
-                    Err(_) => Response::new(Full::new(Bytes::from_static(b"broken"))),
+                    Ok(body) => Response::new(full(body.to_bytes())),
+                    Err(_) => Response::new(full(Bytes::from_static(b"broken"))),
                 },
-                "/big" => Response::new(Full::new(Bytes::from(vec![b'x'; BIG]))),
+                "/big" => Response::new(full(Bytes::from(vec![b'x'; BIG]))),
                 "/panic" => panic!("a bug on purpose"),
                 "/held" => {
                     seen.go.wait().await;
-                    Response::new(Full::new(Bytes::from_static(b"held")))
+                    Response::new(full(Bytes::from_static(b"held")))
                 }
-                "/shard" => Response::new(Full::new(Bytes::from(shard.to_string()))),
-                _ => Response::new(Full::new(Bytes::from_static(b"ok"))),
+                "/dripping" => {
+                    let pieces = futures_util::stream::unfold(0, move |sent| {
+                        let seen = Arc::clone(&seen);
+                        async move {
+                            if sent == 3 {
+                                return None;
+                            }
+                            seen.go.wait().await;
+                            Some((
+                                Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"d"))),
+                                sent + 1,
+                            ))
+                        }
+                    });
+                    Response::new(http_body_util::StreamBody::new(pieces).boxed_unsync())
+                }
+                "/shard" => Response::new(full(Bytes::from(shard.to_string()))),
+                _ => Response::new(full(Bytes::from_static(b"ok"))),
             }
         }
     }
 
-    fn whole(answer: Response<Bytes>) -> Response<Full<Bytes>> {
-        answer.map(Full::new)
+    fn whole(answer: Response<Bytes>) -> Response<Answer> {
+        answer.map(full)
     }
 }
 

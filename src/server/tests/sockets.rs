@@ -337,6 +337,6 @@ fn an_idle_connection_carries_a_small_future() {
         crate::server::connection::serve_socket(tcp, peer, None, Door::Gateway(handler), settings, progress);
     let size = size_of_val(&served);
     // Beside it an idle connection has hyper's buffer (8 KiB), a timer and its entry on the roster.
-    assert!(size <= 1400, "{size} bytes");
+    assert!(size <= 1536, "{size} bytes");
     drop(runtime);
 }
