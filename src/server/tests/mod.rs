@@ -209,13 +209,7 @@ fn piped_with(protocol: Protocol, buffer: usize, plan: &ServerPlan) -> Piped {
     let progress = Progress::new(life.clone(), nobody(), 0, stage);
     let stay = life.enter(&progress);
     let settings = Arc::new(Settings::new(plan));
-    let peer = Arc::new(Peer {
-        address: nobody(),
-        local: nobody(),
-        listener: 0,
-        tls: None,
-        trusted: false,
-    });
+    let peer = Arc::new(Peer::new(nobody(), nobody(), 0, false));
     #[expect(clippy::disallowed_methods, reason = "the test wants the result")]
     let end = tokio::spawn(async move {
         let _stay = stay;

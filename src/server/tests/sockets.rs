@@ -325,13 +325,7 @@ fn an_idle_connection_carries_a_small_future() {
             .unwrap();
         TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()
     });
-    let peer = Peer {
-        address: nobody(),
-        local: nobody(),
-        listener: 0,
-        tls: None,
-        trusted: false,
-    };
+    let peer = Peer::new(nobody(), nobody(), 0, false);
     let settings = Arc::new(Settings::new(&plan()));
     let served =
         crate::server::connection::serve_socket(tcp, peer, None, Door::Gateway(handler), settings, progress);

@@ -372,13 +372,7 @@ async fn an_unfinished_handshake_is_cut_at_its_deadline() {
         let (tcp, address) = listener.accept().await.unwrap();
         let life = Life::new();
         let progress = Progress::new(life, address, 0, Stage::Handshake);
-        let peer = Peer {
-            address,
-            local: address,
-            listener: 0,
-            tls: None,
-            trusted: false,
-        };
+        let peer = Peer::new(address, address, 0, false);
         let begin = tokio::time::Instant::now();
         let (handler, _seen) = scripted();
         let end = serve_socket(
