@@ -29,8 +29,6 @@ use crate::upstream::Service;
 
 /// At most so much of a body is held while its items are counted (1 MiB).
 const HELD_FOR_COUNTING: u64 = 1 << 20;
-/// Buckets of one limit at most. A table holds live buckets only; this many at once is a flood.
-const MOST_BUCKETS: usize = 2_000_000;
 
 /// A part of the plan that cannot be put to work.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +61,7 @@ impl View {
         let live = Live {
             services: services(plan, old, shards)?,
             issuers: issuers(plan, old, recorder)?,
-            limits: limits(plan, old, &directory),
+            limits: limits(plan, old, &directory, recorder),
             regions: plan.regions.iter().map(|region| region.name.to_string()).collect(),
         };
         let looks = plan.dialects.iter().map(compile_looks).collect::<Result<Vec<_>, _>>()?;
@@ -132,6 +130,7 @@ fn limits(
     plan: &Plan,
     old: &Live,
     directory: &Arc<Directory>,
+    recorder: &Recorder,
 ) -> HashMap<crate::identity::LimitName, Arc<Limit>> {
     plan.limits
         .iter()
@@ -140,9 +139,10 @@ fn limits(
             let table = old
                 .limits
                 .get(&limit.name)
-                .map_or_else(|| Arc::new(Table::new(MOST_BUCKETS)), |before| Arc::clone(before.table()));
+                .map_or_else(|| Arc::new(Table::default()), |before| Arc::clone(before.table()));
             let reference = crate::config::plan::LimitRef::new(index);
-            let compiled = Limit::new(limit, reference, table, Arc::clone(directory));
+            let compiled = Limit::new(limit, reference, table, Arc::clone(directory))
+                .measured(recorder.metrics().limit(limit.name.as_str()));
             (limit.name.clone(), Arc::new(compiled))
         })
         .collect()
