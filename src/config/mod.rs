@@ -1,4 +1,28 @@
 //! Floor 2: the configuration, from YAML to a checked [`plan::Plan`].
+//!
+//! ```text
+//! files --source--> tree --include, interpolate--> tree --shape--> raw types --resolve--> Plan
+//!       (places)                                   (schema)        (private)    (or all diagnostics)
+//! ```
 
 pub mod diagnostic;
+pub mod diff;
+mod excerpt;
+mod findings;
+mod include;
+mod interpolate;
+mod load;
+mod node;
 pub mod plan;
+mod raw;
+mod read;
+mod resolve;
+pub mod schema;
+mod shape;
+mod source;
+mod suggest;
+mod text;
+mod tombstones;
+
+pub use diff::restart_needed;
+pub use load::{load, load_text};

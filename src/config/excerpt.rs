@@ -1,0 +1,162 @@
+//! The line of a file that a message shows, without what must not be shown.
+//!
+//! Secrets belong into files or the environment. Who writes one into the configuration all the same gets a message about
+//! it, and that message must not carry the secret into a log.
+
+use super::node::{Key, Node, Value};
+
+/// Ranges of characters, by line, that are masked: line, first column, column after the last (from 1).
+#[derive(Debug, Default, Clone)]
+pub(super) struct Hidden(Vec<(u32, u32, u32)>);
+
+/// A line of the text, masked.
+pub(super) fn line(text: &str, line: u32, hidden: &Hidden) -> Option<String> {
+    let index = usize::try_from(line.checked_sub(1)?).ok()?;
+    let found = text.lines().nth(index)?;
+    let ranges: Vec<(u32, u32)> = hidden
+        .0
+        .iter()
+        .filter(|(at, _, _)| *at == line)
+        .map(|(_, from, to)| (*from, *to))
+        .collect();
+    let mut shown = String::with_capacity(found.len());
+    let mut masked = false;
+    for (column, character) in (1u32..).zip(found.chars()) {
+        if ranges.iter().any(|(from, to)| (*from..*to).contains(&column)) {
+            if !masked {
+                shown.push_str("***");
+            }
+            masked = true;
+        } else {
+            masked = false;
+            // A tab or control character would shift the caret or drive a terminal.
+            shown.push(if character.is_control() { ' ' } else { character });
+        }
+    }
+    Some(shown.trim_end().to_owned())
+}
+
+/// Does this key announce something that must not be shown?
+pub(super) fn is_secret_key(key: &str) -> bool {
+    let folded: String = key
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric())
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    ["secret", "password", "passphrase", "token", "credential", "private", "apikey"]
+        .iter()
+        .any(|word| folded.contains(word))
+        // `credentials` names issuers, `tokens` counts them.
+        && !matches!(folded.as_str(), "credentials" | "tokens")
+        || super::suggest::nearest(key, ["secret", "password"]).is_some()
+}
+
+/// Hides scalars below keys that announce a secret, except where the shape says that they only name one.
+pub(super) fn by_structure(text: &str, root: &Node) -> Hidden {
+    let mut hidden = Hidden::default();
+    descend(text, root, false, &mut hidden);
+    hidden
+}
+
+fn descend(text: &str, node: &Node, secret: bool, hidden: &mut Hidden) {
+    match &node.value {
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                let names_one =
+                    secret && matches!(key.text.as_str(), "file" | "environment") && is_scalar(value);
+                let below =
+                    (secret && !names_one) || (is_secret_key(&key.text) && !is_plain_list(key, value));
+                descend(text, value, below, hidden);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| descend(text, item, secret, hidden)),
+        Value::Null => {}
+        Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) => {
+            if secret {
+                hide_scalar(text, node, hidden);
+            }
+        }
+    }
+}
+
+fn is_scalar(node: &Node) -> bool {
+    node.scalar().is_some()
+}
+
+/// `redact: [token]` and `credentials: [...]` are lists of names.
+fn is_plain_list(key: &Key, value: &Node) -> bool {
+    key.text == "credentials" && matches!(value.value, Value::List(_))
+}
+
+/// Hides from the scalar's first character on as many characters as it spans, over all its lines.
+fn hide_scalar(text: &str, node: &Node, hidden: &mut Hidden) {
+    let mut left = node.mark.length.max(1);
+    let mut from = node.mark.column;
+    let start = usize::try_from(node.mark.line.saturating_sub(1)).unwrap_or(usize::MAX);
+    for (number, line) in (node.mark.line..).zip(text.lines().skip(start)) {
+        let width = u32::try_from(line.chars().count()).unwrap_or(u32::MAX);
+        hidden.0.push((number, from, width.saturating_add(1)));
+        // The rest of the first line is hidden whole: what follows a secret may be a part of it that ended too early.
+        let used = width.saturating_add(2).saturating_sub(from);
+        if used >= left {
+            break;
+        }
+        left -= used;
+        from = 1;
+    }
+}
+
+/// Hides what looks like a secret in a text that could not be parsed: the rest of a line after such a key, and the
+/// lines below it that are indented deeper.
+pub(super) fn by_looks(text: &str) -> Hidden {
+    let mut hidden = Hidden::default();
+    let mut below: Option<usize> = None;
+    for (number, line) in (1u32..).zip(text.lines()) {
+        let indent = line.chars().take_while(|c| matches!(c, ' ' | '-')).count();
+        let blank = line.trim().is_empty();
+        if let Some(depth) = below {
+            if blank {
+                continue;
+            }
+            if indent > depth {
+                hidden.0.push((number, 1, u32::MAX));
+                continue;
+            }
+            below = None;
+        }
+        let mut column = 1u32;
+        let mut word = String::new();
+        for character in line.chars() {
+            column = column.saturating_add(1);
+            if character == ':' && is_secret_key(&word) {
+                hidden.0.push((number, column, u32::MAX));
+                below = Some(indent);
+                break;
+            }
+            if character.is_alphanumeric() || matches!(character, '-' | '_') {
+                word.push(character);
+            } else if !matches!(character, '"' | '\'' | ' ') {
+                word.clear();
+            }
+        }
+    }
+    hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_under_a_secret_is_masked_even_where_the_file_cannot_be_parsed() {
+        let text =
+            "keys:\n  secret: hunter2 # x\n  secret: |\n    hunter2\n  \"pass_word\" : hunter2\nurl: a\n";
+        let hidden = by_looks(text);
+        for number in 1..=6 {
+            let shown = line(text, number, &hidden).unwrap();
+            assert!(!shown.contains("hunter2"), "{number}: {shown}");
+        }
+        assert_eq!(line(text, 6, &hidden).as_deref(), Some("url: a"));
+        assert_eq!(line(text, 2, &hidden).as_deref(), Some("  secret:***"));
+    }
+}

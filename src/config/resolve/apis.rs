@@ -1,0 +1,419 @@
+//! `apis:`: hosts, headers, regions, and what routes inherit.
+
+use std::collections::{BTreeSet, HashMap};
+
+use http::HeaderName;
+
+use super::material;
+use super::routes::{self, Inherited};
+use super::scope::Scope;
+use crate::config::node::Mark;
+use crate::config::plan::{
+    ApiPlan, BackendPlan, DialectRef, HostPattern, IdentityHeaders, IssuerPlan, IssuerRef, LimitPlan,
+    LimitRef, RegionPlan, RegionRef, RegionRule, RegionSource, RoutePlan, TargetPlan, WrongDoor,
+};
+use crate::config::raw::{RawApi, RawCredential, RawHeaders, RawRegionRule, RawRegionSource, RawWrongDoor};
+use crate::config::read::{At, Named};
+use crate::config::suggest;
+use crate::config::text;
+
+/// The sections that apis refer to, resolved.
+pub(super) struct World<'w> {
+    pub regions: &'w [RegionPlan],
+    pub issuers: &'w [IssuerPlan],
+    pub limits: &'w [LimitPlan],
+    pub backends: &'w [BackendPlan],
+}
+
+pub(super) fn resolve(raw: &Named<At<RawApi>>, world: &World<'_>, scope: &mut Scope<'_>) -> Vec<ApiPlan> {
+    let mut taken: HashMap<HostPattern, (String, Mark)> = HashMap::new();
+    raw.0
+        .iter()
+        .filter_map(|(name, api)| one(name, &api.value, world, &mut taken, scope))
+        .collect()
+}
+
+fn one(
+    name: &At<String>,
+    raw: &RawApi,
+    world: &World<'_>,
+    taken: &mut HashMap<HostPattern, (String, Mark)>,
+    scope: &mut Scope<'_>,
+) -> Option<ApiPlan> {
+    let hosts = hosts(name, raw, world, taken, scope);
+    let dialect = scope
+        .dialects
+        .find(&raw.dialect, scope.findings)
+        .map_or(DialectRef::new(0), DialectRef::new);
+    let issuers = credentials(&raw.credentials, scope);
+    let limits = limits(&raw.limits.0, scope);
+    let headers = headers(
+        &raw.headers,
+        raw.tenant_selector.as_ref().map(|at| &at.value.0),
+        scope,
+    );
+    if raw.routes.value.is_empty() {
+        scope.error(
+            "empty-list",
+            raw.routes.mark,
+            format!("the api `{}` has no route", name.value),
+            "nothing is served that no route names",
+        );
+    }
+    let inherited = Inherited {
+        api: raw,
+        issuers: &issuers,
+        limits: &limits,
+    };
+    let routes = routes::resolve(&raw.routes.value, &inherited, world, scope);
+    let region = region(&raw.region, &routes, world, scope);
+    reachable(name, &region, &hosts, &routes, world, scope);
+    Some(ApiPlan {
+        name: material::name(name, "api", scope)?,
+        hosts,
+        dialect,
+        headers,
+        tenant_selector: raw.tenant_selector.as_ref().map(|at| at.value.0.clone()),
+        region,
+        routes,
+    })
+}
+
+fn hosts(
+    name: &At<String>,
+    raw: &RawApi,
+    world: &World<'_>,
+    taken: &mut HashMap<HostPattern, (String, Mark)>,
+    scope: &mut Scope<'_>,
+) -> Vec<HostPattern> {
+    let mut found: Vec<(HostPattern, Mark)> = Vec::new();
+    for host in &raw.hosts.value.0 {
+        if host.value == "regions" {
+            let all = world.regions.iter().flat_map(|region| &region.hosts);
+            let before = found.len();
+            found.extend(all.map(|name| (HostPattern::Exact(name.clone()), host.mark)));
+            if found.len() == before {
+                scope.error(
+                    "empty-list",
+                    host.mark,
+                    "`hosts: regions` stands for the hosts of all regions, and there are none",
+                    "add `hosts` to the regions",
+                );
+            }
+            continue;
+        }
+        match text::host(&host.value) {
+            Ok(pattern) => found.push((pattern, host.mark)),
+            Err(message) => {
+                // What the environment gave is not repeated.
+                let message = if host.shown(&host.value) == host.value {
+                    message
+                } else {
+                    format!("what `{}` stands for is not a host name", host.shown(&host.value))
+                };
+                scope.findings.error("bad-value", host.mark, message);
+            }
+        }
+    }
+    if raw.hosts.value.0.is_empty() {
+        scope.error(
+            "empty-list",
+            raw.hosts.mark,
+            format!("the api `{}` has no host", name.value),
+            "name its hosts, or write `hosts: [\"*\"]` for any",
+        );
+    }
+    let mut own = Vec::new();
+    for (pattern, mark) in found {
+        match taken.get(&pattern) {
+            Some((other, _)) if *other == name.value => {
+                if own.contains(&pattern) {
+                    continue;
+                }
+            }
+            Some((other, first)) => {
+                let message = format!(
+                    "the host `{}` belongs to the api `{other}` already",
+                    shown(&pattern)
+                );
+                let hint = format!("it stands at {}", scope.other_place(mark, *first));
+                scope.error("duplicate-host", mark, message, hint);
+                continue;
+            }
+            None => {
+                taken.insert(pattern.clone(), (name.value.clone(), mark));
+            }
+        }
+        own.push(pattern);
+    }
+    own
+}
+
+fn shown(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Suffix(suffix) => format!("*{suffix}"),
+        HostPattern::Any => "*".to_owned(),
+    }
+}
+
+/// The issuers of an ordered list of credentials.
+pub(super) fn credentials(raw: &[RawCredential], scope: &mut Scope<'_>) -> Vec<IssuerRef> {
+    let mut issuers = Vec::new();
+    for RawCredential::Bearer(name) in raw {
+        if let Some(index) = scope.issuers.find(name, scope.findings) {
+            let issuer = IssuerRef::new(index);
+            if issuers.contains(&issuer) {
+                scope.error(
+                    "duplicate",
+                    name.mark,
+                    format!("`{}` stands here twice", name.value),
+                    "remove one of them",
+                );
+            } else {
+                issuers.push(issuer);
+            }
+        }
+    }
+    issuers
+}
+
+/// A list of limits, each with the place that names it.
+pub(super) fn limits(raw: &[At<String>], scope: &mut Scope<'_>) -> Vec<At<LimitRef>> {
+    let mut found: Vec<At<LimitRef>> = Vec::new();
+    for name in raw {
+        if let Some(index) = scope.limits.find(name, scope.findings) {
+            let limit = LimitRef::new(index);
+            if found.iter().any(|other| other.value == limit) {
+                scope.error(
+                    "duplicate",
+                    name.mark,
+                    format!(
+                        "`{}` stands here twice: each call would be counted twice",
+                        name.value
+                    ),
+                    "remove one of them",
+                );
+            } else {
+                found.push(name.with(limit));
+            }
+        }
+    }
+    found
+}
+
+fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_>) -> IdentityHeaders {
+    // Names that differ only in `-`, `_` or `.` are one name to many backends.
+    let folded = |name: &HeaderName| -> String {
+        name.as_str()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect()
+    };
+    let mut seen: HashMap<String, &'static str> = HashMap::new();
+    let named = [
+        ("tenant", raw.tenant.as_ref()),
+        ("customer", raw.customer.as_ref()),
+        ("subject", raw.subject.as_ref()),
+        ("region", raw.region.as_ref()),
+        ("scopes", raw.scopes.as_ref()),
+        ("roles", raw.roles.as_ref()),
+        ("request-id", Some(&raw.request_id)),
+    ];
+    for (what, at) in named {
+        let Some(at) = at else { continue };
+        if let Some(other) = seen.insert(folded(&at.value.0), what) {
+            scope.error(
+                "duplicate",
+                at.mark,
+                format!(
+                    "`{what}` and `{other}` go to the backend under one name, `{}`",
+                    at.value.0
+                ),
+                "give each a name of its own",
+            );
+        }
+        if what != "tenant" && selector.is_some_and(|selector| folded(selector) == folded(&at.value.0)) {
+            scope.error(
+                "contradiction",
+                at.mark,
+                format!(
+                    "`{}` is the `tenant-selector`, so it cannot carry the {what}",
+                    at.value.0
+                ),
+                "give it another name",
+            );
+        }
+    }
+    let name = |at: &Option<At<text::Field>>| at.as_ref().map(|at| at.value.0.clone());
+    IdentityHeaders {
+        tenant: name(&raw.tenant),
+        customer: name(&raw.customer),
+        subject: name(&raw.subject),
+        region: name(&raw.region),
+        scopes: name(&raw.scopes),
+        roles: name(&raw.roles),
+        request_id: Some(raw.request_id.value.0.clone()),
+        remove: raw.remove.iter().map(|name| name.0.clone()).collect(),
+        keep_authorization: raw.keep_authorization,
+    }
+}
+
+/// The issuers that any of the routes accepts.
+fn issuers_of(routes: &[RoutePlan]) -> BTreeSet<IssuerRef> {
+    use crate::config::plan::AccessPlan;
+    routes
+        .iter()
+        .flat_map(|route| match &route.access {
+            AccessPlan::Public => &[][..],
+            AccessPlan::Required { issuers, .. } => issuers.as_slice(),
+        })
+        .copied()
+        .collect()
+}
+
+fn region(raw: &RawRegionRule, routes: &[RoutePlan], world: &World<'_>, scope: &mut Scope<'_>) -> RegionRule {
+    let claim_mapped = issuers_of(routes).iter().any(|issuer| {
+        world
+            .issuers
+            .get(issuer.index())
+            .is_some_and(|plan| plan.claims.region.is_some())
+    });
+    let mut from = Vec::new();
+    match &raw.from {
+        Some(list) => {
+            for source in &list.value.0 {
+                let plan = match source.value {
+                    RawRegionSource::Claim => RegionSource::Claim,
+                    RawRegionSource::Directory => RegionSource::Directory,
+                    RawRegionSource::Host => RegionSource::Host,
+                };
+                if source.value == RawRegionSource::Claim && !claim_mapped && !world.issuers.is_empty() {
+                    scope.error(
+                        "claim-not-mapped",
+                        source.mark,
+                        "the region is to come from a claim, but no issuer of this api maps one",
+                        "add `claims: { region: NAME }` to the issuer, or remove `claim` here",
+                    );
+                }
+                if from.contains(&plan) {
+                    scope.error(
+                        "duplicate",
+                        source.mark,
+                        "this stands in `from` twice",
+                        "remove one of them",
+                    );
+                } else {
+                    from.push(plan);
+                }
+            }
+        }
+        None => {
+            from.extend(claim_mapped.then_some(RegionSource::Claim));
+            from.extend([RegionSource::Directory, RegionSource::Host]);
+        }
+    }
+    let default = raw
+        .default
+        .as_ref()
+        .and_then(|name| scope.regions.find(name, scope.findings))
+        .map(RegionRef::new);
+    let wrong_door = match raw.wrong_door.value {
+        RawWrongDoor::Refuse => WrongDoor::Refuse,
+        RawWrongDoor::Forward => WrongDoor::Forward,
+        RawWrongDoor::Redirect => WrongDoor::Redirect,
+    };
+    if wrong_door == WrongDoor::Redirect
+        && let Some(region) = world.regions.iter().find(|region| region.hosts.is_empty())
+    {
+        scope.error(
+            "region-without-host",
+            raw.wrong_door.mark,
+            format!(
+                "clients cannot be redirected to the region `{}`: it has no host",
+                region.name
+            ),
+            "add `hosts` to the region, or write `wrong-door: forward`",
+        );
+    }
+    RegionRule {
+        from,
+        default,
+        wrong_door,
+    }
+}
+
+/// Does each region that calls can be for have a backend that serves it?
+fn reachable(
+    api: &At<String>,
+    rule: &RegionRule,
+    hosts: &[HostPattern],
+    routes: &[RoutePlan],
+    world: &World<'_>,
+    scope: &mut Scope<'_>,
+) {
+    let used: BTreeSet<usize> = routes
+        .iter()
+        .filter_map(|route| match &route.target {
+            TargetPlan::Backend { backend, .. } => Some(backend.index()),
+            TargetPlan::Respond(_) | TargetPlan::Gone => None,
+        })
+        .collect();
+    let backends: Vec<&BackendPlan> = used
+        .iter()
+        .filter_map(|index| world.backends.get(*index))
+        .collect();
+    let mut nowhere = Vec::new();
+    for (index, region) in world.regions.iter().enumerate() {
+        let here = RegionRef::new(index);
+        let door = region
+            .hosts
+            .iter()
+            .any(|host| hosts.contains(&HostPattern::Exact(host.clone())));
+        let comes_here = door || rule.default == Some(here) || rule.wrong_door == WrongDoor::Forward;
+        if !comes_here || backends.is_empty() {
+            continue;
+        }
+        let without: Vec<&str> = backends
+            .iter()
+            .filter(|b| !serves(b, here))
+            .map(|b| b.name.as_str())
+            .collect();
+        if without.len() == backends.len() {
+            nowhere.push(region.name.as_str());
+        } else if !without.is_empty() {
+            scope.findings.warning(
+                "region-not-served",
+                api.mark,
+                format!(
+                    "calls of the api `{}` for the region `{}` find no endpoint behind {}",
+                    api.value,
+                    region.name,
+                    suggest::list(without)
+                ),
+                "add the region to the backend, or `endpoints:` that serve every region",
+            );
+        }
+    }
+    if !nowhere.is_empty() {
+        scope.error(
+            "region-unreachable",
+            api.mark,
+            format!(
+                "no backend of the api `{}` serves {}",
+                api.value,
+                suggest::list(nowhere)
+            ),
+            "add the region to a backend, or `endpoints:` that serve every region",
+        );
+    }
+}
+
+fn serves(backend: &BackendPlan, region: RegionRef) -> bool {
+    // A backend without endpoints answers by itself, or has been reported.
+    backend.endpoints.is_empty()
+        || backend
+            .endpoints
+            .iter()
+            .any(|endpoint| endpoint.region.is_none_or(|own| own == region))
+}

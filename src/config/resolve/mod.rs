@@ -1,0 +1,165 @@
+//! From raw types to the plan: every name found, every rule that spans several keys checked, everything wrong reported.
+
+mod apis;
+mod backends;
+mod customers;
+mod dialects;
+mod issuers;
+mod limits;
+mod listeners;
+mod material;
+mod routes;
+mod scope;
+mod server;
+mod telemetry;
+
+use std::path::PathBuf;
+
+use super::findings::Findings;
+use super::node::Node;
+use super::plan::Plan;
+use super::raw::RawRoot;
+use super::shape;
+use super::source::Files;
+use scope::{Names, Scope};
+
+/// Makes the plan. It is of use only if `findings` has no error afterwards.
+///
+/// `declared` is the tree before anything was taken out of it: who refers to a broken entry has made no second mistake.
+pub(super) fn plan(
+    raw: RawRoot,
+    declared: &Declared,
+    files: &Files,
+    environment: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Findings,
+) -> Plan {
+    let mut scope = Scope::new(files, environment, findings);
+    let server = server::resolve(&raw.server, &mut scope);
+    let listeners = listeners::resolve(&raw.listeners, &mut scope);
+    let admin = listeners::admin(raw.admin.as_ref(), &listeners, &mut scope);
+    if raw.listeners.is_empty() && !declared.has_listeners {
+        scope.whole_file(
+            "missing-key",
+            "the configuration needs at least one listener",
+            "write `listeners: [{ address: 127.0.0.1:8080 }]`",
+        );
+    }
+    let regions = listeners::regions(&raw.regions, &mut scope);
+    scope.regions = Names::new(
+        "region",
+        "regions",
+        &declared.regions,
+        regions.iter().map(|r| r.name.as_str()),
+    );
+    let issuers = issuers::resolve(&raw.issuers, &mut scope);
+    scope.issuers = Names::new(
+        "issuer",
+        "issuers",
+        &declared.issuers,
+        issuers.iter().map(|i| i.name.as_str()),
+    );
+    let limits = limits::resolve(&raw.limits, &mut scope);
+    scope.limits = Names::new(
+        "limit",
+        "limits",
+        &declared.limits,
+        limits.iter().map(|l| l.name.as_str()),
+    );
+    let plans = limits::plans(&raw.plans, &limits, &mut scope);
+    scope.plans = Names::new(
+        "plan",
+        "plans",
+        &declared.plans,
+        raw.plans.0.iter().map(|(name, _)| name.value.as_str()),
+    );
+    let customers = customers::resolve(&raw.customers, &plans, &limits, &mut scope);
+    let backends = backends::resolve(&raw.backends, &mut scope);
+    scope.backends = Names::new(
+        "backend",
+        "backends",
+        &declared.backends,
+        backends.iter().map(|b| b.name.as_str()),
+    );
+    let dialects = dialects::resolve(&raw.dialects, &mut scope);
+    scope.dialects = Names::new(
+        "dialect",
+        "dialects",
+        &declared.dialects,
+        dialects.iter().map(|d| d.name.as_str()),
+    );
+    let world = apis::World {
+        regions: &regions,
+        issuers: &issuers,
+        limits: &limits,
+        backends: &backends,
+    };
+    let apis = apis::resolve(&raw.apis, &world, &mut scope);
+    if raw.apis.0.is_empty() && !declared.has_apis {
+        scope.whole_file(
+            "missing-key",
+            "the configuration needs at least one api",
+            "write `apis:`, by name, each with `hosts:` and `routes:`",
+        );
+    }
+    let telemetry = telemetry::resolve(&raw.telemetry, &mut scope);
+    let mut watched: Vec<PathBuf> = files.paths().map(std::path::Path::to_owned).collect();
+    for file in scope.named_files {
+        if !watched.contains(&file) {
+            watched.push(file);
+        }
+    }
+    Plan {
+        server,
+        listeners,
+        admin,
+        regions,
+        issuers,
+        limits,
+        customers,
+        backends,
+        dialects,
+        apis,
+        telemetry,
+        files: watched,
+        warnings: Vec::new(),
+    }
+}
+
+/// The names that the file declares, broken or not.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    regions: Vec<String>,
+    issuers: Vec<String>,
+    limits: Vec<String>,
+    plans: Vec<String>,
+    backends: Vec<String>,
+    dialects: Vec<String>,
+    has_listeners: bool,
+    has_apis: bool,
+}
+
+impl Declared {
+    /// From the tree as it was read.
+    pub(in crate::config) fn of(root: &Node) -> Declared {
+        Declared {
+            regions: shape::names(root, "regions"),
+            issuers: shape::names(root, "issuers"),
+            limits: shape::names(root, "limits"),
+            plans: shape::names(root, "plans"),
+            backends: shape::names(root, "backends"),
+            dialects: shape::names(root, "dialects"),
+            // Present and wrong has been reported as wrong.
+            has_listeners: root.get("listeners").is_some_and(|node| !is_empty(node)),
+            has_apis: root.get("apis").is_some_and(|node| !is_empty(node)),
+        }
+    }
+}
+
+fn is_empty(node: &Node) -> bool {
+    use super::node::Value;
+    match &node.value {
+        Value::List(items) => items.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) => false,
+    }
+}

@@ -1,0 +1,488 @@
+//! The routes of an api: what they inherit, who may call, and where calls go.
+
+use std::collections::HashMap;
+
+use http::{HeaderValue, Method};
+
+use super::apis::{World, credentials, limits};
+use super::backends::answer;
+use super::scope::Scope;
+use crate::config::node::Mark;
+use crate::config::plan::{
+    AccessPlan, BackendRef, ClaimsPlan, IssuerRef, ItemCapPlan, ItemCount, LimitKey, LimitRef, Rewrite,
+    RoutePlan, TargetPlan,
+};
+use crate::config::raw::{RawApi, RawItems, RawRewrite, RawRoute, RawTarget};
+use crate::config::read::At;
+use crate::config::suggest;
+use crate::config::text;
+use crate::identity::RouteName;
+
+/// What routes get from their api.
+pub(super) struct Inherited<'a> {
+    pub api: &'a RawApi,
+    pub issuers: &'a [IssuerRef],
+    pub limits: &'a [At<LimitRef>],
+}
+
+pub(super) fn resolve(
+    raw: &[At<RawRoute>],
+    inherited: &Inherited<'_>,
+    world: &World<'_>,
+    scope: &mut Scope<'_>,
+) -> Vec<RoutePlan> {
+    let mut names: HashMap<RouteName, Mark> = HashMap::new();
+    let mut paths: HashMap<String, Vec<(Vec<Method>, Mark)>> = HashMap::new();
+    raw.iter()
+        .filter_map(|route| one(route, inherited, world, &mut names, &mut paths, scope))
+        .collect()
+}
+
+fn one(
+    at: &At<RawRoute>,
+    inherited: &Inherited<'_>,
+    world: &World<'_>,
+    names: &mut HashMap<RouteName, Mark>,
+    paths: &mut HashMap<String, Vec<(Vec<Method>, Mark)>>,
+    scope: &mut Scope<'_>,
+) -> Option<RoutePlan> {
+    let raw = &at.value;
+    let methods: Vec<Method> = raw
+        .methods
+        .0
+        .iter()
+        .map(|method| method.value.0.clone())
+        .collect();
+    conflicts(raw, &methods, paths, scope);
+    let access = access(at, inherited, scope);
+    let limits = match &raw.limits {
+        Some(own) => {
+            let own = limits(&own.0, scope);
+            check_limits(&own, &access, Own::Yes, world, scope);
+            own
+        }
+        None => {
+            let mut own = inherited.limits.to_vec();
+            // Nobody is known on a public route: what counts by identity is not inherited there.
+            own.retain(|limit| access != AccessPlan::Public || !by_identity(limit.value, world));
+            check_limits(&own, &access, Own::Inherited, world, scope);
+            own
+        }
+    };
+    check_claims(at, inherited, &access, world, scope);
+    let target = target(raw, scope);
+    let name = name(at, &methods, names, scope);
+    let items = raw.items.as_ref().and_then(|items| item_cap(items, scope));
+    Some(RoutePlan {
+        name: name?,
+        path: raw.path.value.0.clone(),
+        methods,
+        access,
+        limits: limits.iter().map(|limit| limit.value).collect(),
+        items,
+        body_limit: raw.body_limit.as_ref().unwrap_or(&inherited.api.body_limit).0,
+        deprecated: raw.deprecated.as_ref().and_then(|day| {
+            // RFC 9745 section 2.1: an Item Structured Field of type Date.
+            HeaderValue::try_from(format!("@{}", day.0)).ok()
+        }),
+        target: target?,
+        place: scope.place(at.mark),
+    })
+}
+
+/// Two routes of one api for the same calls.
+fn conflicts(
+    raw: &RawRoute,
+    methods: &[Method],
+    paths: &mut HashMap<String, Vec<(Vec<Method>, Mark)>>,
+    scope: &mut Scope<'_>,
+) {
+    let shape: String = raw
+        .path
+        .value
+        .0
+        .split('/')
+        .map(|segment| match segment.strip_prefix('{') {
+            Some(inside) if inside.starts_with('*') => "{*}",
+            Some(_) => "{}",
+            None => segment,
+        })
+        .collect::<Vec<_>>()
+        .join("/");
+    let others = paths.entry(shape).or_default();
+    let overlap = |other: &[Method]| {
+        (methods.is_empty() && other.is_empty()) || methods.iter().any(|method| other.contains(method))
+    };
+    if let Some((_, first)) = others.iter().find(|(other, _)| overlap(other)) {
+        let message = format!("two routes for `{}` with the same method", raw.path.value.0);
+        let hint = format!("the first is at {}", scope.other_place(raw.path.mark, *first));
+        scope.error("duplicate-route", raw.path.mark, message, hint);
+    }
+    others.push((methods.to_vec(), raw.path.mark));
+}
+
+fn name(
+    at: &At<RawRoute>,
+    methods: &[Method],
+    names: &mut HashMap<RouteName, Mark>,
+    scope: &mut Scope<'_>,
+) -> Option<RouteName> {
+    let (name, mark) = match &at.value.name {
+        Some(name) => (name.value.0.clone(), name.mark),
+        None => {
+            let path = &at.value.path;
+            let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(",");
+            // No blank: a name is one word in logs and in the key of a bucket.
+            let text = if methods.is_empty() {
+                path.value.0.clone()
+            } else {
+                format!("{methods}:{}", path.value.0)
+            };
+            match RouteName::try_from(text.as_str()) {
+                Ok(name) => (name, path.mark),
+                Err(bad) => {
+                    let message = format!("the name of this route, made of methods and path, {bad}");
+                    scope.error("bad-name", path.mark, message, "give it a `name`");
+                    return None;
+                }
+            }
+        }
+    };
+    if let Some(first) = names.get(&name) {
+        // Two routes without a name and with the same path have been reported as a conflict.
+        if at.value.name.is_some() {
+            let hint = format!("the first is at {}", scope.other_place(mark, *first));
+            scope.error(
+                "duplicate",
+                mark,
+                format!("two routes of this api are called `{name}`"),
+                hint,
+            );
+        }
+    } else {
+        names.insert(name.clone(), mark);
+    }
+    Some(name)
+}
+
+fn access(at: &At<RawRoute>, inherited: &Inherited<'_>, scope: &mut Scope<'_>) -> AccessPlan {
+    let raw = &at.value;
+    if raw.public.value {
+        if let Some(access) = &raw.access {
+            scope.error(
+                "contradiction",
+                access.mark,
+                "the route is `public`, and asks for `access`",
+                "remove one of them",
+            );
+        }
+        if let Some(credentials) = &raw.credentials
+            && !credentials.value.is_empty()
+        {
+            scope.error(
+                "contradiction",
+                credentials.mark,
+                "the route is `public`: nobody is asked for `credentials`",
+                "remove one of them",
+            );
+        }
+        return AccessPlan::Public;
+    }
+    let issuers = match &raw.credentials {
+        Some(own) => credentials(&own.value, scope),
+        None => inherited.issuers.to_vec(),
+    };
+    let Some(access) = raw.access.as_ref().or(inherited.api.access.as_ref()) else {
+        scope.error(
+            "no-access",
+            at.mark,
+            format!(
+                "the route `{}` has neither `access` nor `public: true`",
+                raw.path.value.0
+            ),
+            "write `access: {}` if a credential is enough, here or at the api",
+        );
+        return AccessPlan::Public;
+    };
+    let none_named = match &raw.credentials {
+        Some(own) => own.value.is_empty(),
+        None => inherited.api.credentials.is_empty(),
+    };
+    if none_named {
+        scope.error(
+            "no-credentials",
+            raw.credentials.as_ref().map_or(at.mark, |own| own.mark),
+            format!(
+                "the route `{}` asks for access, but nobody can vouch for callers",
+                raw.path.value.0
+            ),
+            "add `credentials: [{ bearer: ISSUER }]`, here or at the api",
+        );
+    }
+    let access = &access.value;
+    AccessPlan::Required {
+        issuers,
+        scopes_any: access.any_scope.0.iter().map(|scope| scope.0.clone()).collect(),
+        scopes_all: access.scopes.0.iter().map(|scope| scope.0.clone()).collect(),
+        roles_any: access.any_role.0.iter().map(|role| role.0.clone()).collect(),
+        roles_all: access.roles.0.iter().map(|role| role.0.clone()).collect(),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Yes,
+    Inherited,
+}
+
+fn by_identity(limit: LimitRef, world: &World<'_>) -> bool {
+    world.limits.get(limit.index()).is_some_and(|limit| {
+        limit.per.iter().any(|key| match key {
+            LimitKey::Customer | LimitKey::Tenant | LimitKey::Subject | LimitKey::Client => true,
+            LimitKey::Address | LimitKey::Route => false,
+        })
+    })
+}
+
+/// A limit that counts by a claim needs every issuer of the route to map that claim.
+fn check_limits(
+    limits: &[At<LimitRef>],
+    access: &AccessPlan,
+    own: Own,
+    world: &World<'_>,
+    scope: &mut Scope<'_>,
+) {
+    for at in limits {
+        let Some(limit) = world.limits.get(at.value.index()) else {
+            continue;
+        };
+        let AccessPlan::Required { issuers, .. } = access else {
+            if own == Own::Yes && by_identity(at.value, world) {
+                scope.error(
+                    "limit-needs-identity",
+                    at.mark,
+                    format!(
+                        "the limit `{}` counts by who is calling, and on a public route nobody is known",
+                        limit.name
+                    ),
+                    "use a limit `per: address`, or ask for `access`",
+                );
+            }
+            continue;
+        };
+        for key in &limit.per {
+            let (claim, mapped): (&str, fn(&ClaimsPlan) -> bool) = match key {
+                LimitKey::Customer => ("customer", |claims| claims.customer.is_some()),
+                LimitKey::Tenant => ("tenant", |claims| {
+                    claims.tenant.is_some() || claims.customer.is_some()
+                }),
+                LimitKey::Subject | LimitKey::Client | LimitKey::Address | LimitKey::Route => continue,
+            };
+            missing_claim(issuers, world, mapped, |issuer| {
+                scope.error(
+                    "claim-not-mapped",
+                    at.mark,
+                    format!(
+                        "the limit `{}` counts per {claim}, but the issuer `{issuer}` maps no such claim",
+                        limit.name
+                    ),
+                    format!("add `claims: {{ {claim}: NAME }}` to the issuer"),
+                );
+            });
+        }
+    }
+}
+
+fn missing_claim(
+    issuers: &[IssuerRef],
+    world: &World<'_>,
+    mapped: fn(&ClaimsPlan) -> bool,
+    mut report: impl FnMut(&str),
+) {
+    for issuer in issuers {
+        if let Some(plan) = world.issuers.get(issuer.index())
+            && !mapped(&plan.claims)
+        {
+            report(plan.name.as_str());
+        }
+    }
+}
+
+/// What the api tells the backend, what the route asks for and what the client may select need claims too.
+fn check_claims(
+    at: &At<RawRoute>,
+    inherited: &Inherited<'_>,
+    access: &AccessPlan,
+    world: &World<'_>,
+    scope: &mut Scope<'_>,
+) {
+    let AccessPlan::Required {
+        issuers,
+        roles_any,
+        roles_all,
+        ..
+    } = access
+    else {
+        return;
+    };
+    let headers = &inherited.api.headers;
+    if let Some(header) = &headers.customer {
+        missing_claim(
+            issuers,
+            world,
+            |claims| claims.customer.is_some(),
+            |issuer| {
+                scope.error(
+                    "claim-not-mapped",
+                    header.mark,
+                    format!(
+                        "`{}` carries the customer, but the issuer `{issuer}` maps no such claim",
+                        header.value.0
+                    ),
+                    "add `claims: { customer: NAME }` to the issuer",
+                );
+            },
+        );
+    }
+    if let Some(header) = &headers.tenant {
+        missing_claim(
+            issuers,
+            world,
+            |claims| claims.tenant.is_some() || claims.customer.is_some(),
+            |issuer| {
+                scope.error(
+                    "claim-not-mapped",
+                    header.mark,
+                    format!(
+                        "`{}` carries the tenant, but the issuer `{issuer}` maps neither tenant nor customer",
+                        header.value.0
+                    ),
+                    "add `claims: { tenant: NAME }` to the issuer",
+                );
+            },
+        );
+    }
+    if let Some(selector) = &inherited.api.tenant_selector {
+        let any = |claims: &ClaimsPlan| {
+            claims.customer.is_some() || claims.tenant.is_some() || claims.tenants.is_some()
+        };
+        missing_claim(issuers, world, any, |issuer| {
+            scope.error(
+                "claim-not-mapped",
+                selector.mark,
+                format!("the issuer `{issuer}` maps no claim that could allow a tenant, so `tenant-selector` always refuses"),
+                "add `claims: { customer: NAME }` or `{ tenants: NAME }` to the issuer",
+            );
+        });
+    }
+    if !roles_any.is_empty() || !roles_all.is_empty() {
+        let mark = at
+            .value
+            .access
+            .as_ref()
+            .or(inherited.api.access.as_ref())
+            .map_or(at.mark, |access| access.mark);
+        missing_claim(
+            issuers,
+            world,
+            |claims| claims.roles.is_some(),
+            |issuer| {
+                // A warning: tenants of the file can give roles that no token has.
+                scope.findings.warning(
+                    "claim-not-mapped",
+                    mark,
+                    format!("roles are asked for, but the issuer `{issuer}` maps no claim with roles"),
+                    "add `claims: { roles: NAME }` to the issuer",
+                );
+            },
+        );
+    }
+}
+
+fn item_cap(at: &At<RawItems>, scope: &mut Scope<'_>) -> Option<ItemCapPlan> {
+    let count = match (&at.value.query, &at.value.body) {
+        (Some(query), None) => ItemCount::Query(query.0.clone()),
+        (None, Some(pointer)) => ItemCount::Body(pointer.0.clone()),
+        (None, None) | (Some(_), Some(_)) => {
+            scope.error(
+                "one-of",
+                at.mark,
+                "`items` takes exactly one of `query` and `body`",
+                "`query: NAME` for a parameter, `body: /pointer` for an array in the body",
+            );
+            return None;
+        }
+    };
+    Some(ItemCapPlan {
+        max: u64::from(at.value.max),
+        count,
+    })
+}
+
+fn target(raw: &RawRoute, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+    let rewritten = raw.rewrite.as_ref();
+    let only_backends = |scope: &mut Scope<'_>| {
+        if let Some(rewrite) = rewritten {
+            scope.error(
+                "contradiction",
+                rewrite.mark,
+                "`rewrite` is for calls to a backend",
+                "remove it, or write `to: { backend: NAME }`",
+            );
+        }
+    };
+    match &raw.to.value {
+        RawTarget::Backend(name) => {
+            let rewrite = rewrite(raw, scope);
+            let index = scope.backends.find(name, scope.findings)?;
+            Some(TargetPlan::Backend {
+                backend: BackendRef::new(index),
+                rewrite,
+            })
+        }
+        RawTarget::Respond(respond) => {
+            only_backends(scope);
+            Some(TargetPlan::Respond(answer(respond, scope)))
+        }
+        RawTarget::Gone => {
+            only_backends(scope);
+            Some(TargetPlan::Gone)
+        }
+    }
+}
+
+fn rewrite(raw: &RawRoute, scope: &mut Scope<'_>) -> Rewrite {
+    let path = &raw.path.value.0;
+    match raw.rewrite.as_ref().map(|at| &at.value) {
+        None => Rewrite::Keep,
+        Some(RawRewrite::StripPrefix(prefix)) => {
+            let text = &prefix.value.0;
+            let rest = path.strip_prefix(text.trim_end_matches('/'));
+            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                scope.error(
+                    "contradiction",
+                    prefix.mark,
+                    format!("`{}` is not a prefix of `{path}`", prefix.shown(text)),
+                    "whole segments, as they stand in `path`",
+                );
+            }
+            Rewrite::StripPrefix(text.clone())
+        }
+        Some(RawRewrite::Template(template)) => {
+            let known: Vec<&str> = text::captures(path).collect();
+            for name in text::captures(&template.value.0).filter(|name| !known.contains(name)) {
+                let hint = if known.is_empty() {
+                    "the path captures nothing".to_owned()
+                } else {
+                    format!("the path captures {}", suggest::list(known.iter().copied()))
+                };
+                let message = format!(
+                    "`{path}` captures no `{name}`{}",
+                    suggest::did_you_mean(name, known.iter().copied())
+                );
+                scope.error("unknown-name", template.mark, message, hint);
+            }
+            Rewrite::Template(template.value.0.clone())
+        }
+    }
+}
