@@ -182,7 +182,7 @@ mod hyper_facts {
     /// Sends `bytes`, gives back all answers as one text, and every request as hyper made it.
     async fn through_hyper(bytes: &[u8]) -> (String, Vec<String>) {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
-        let (note, mut noted) = mpsc::unbounded_channel();
+        let (note, mut noted) = mpsc::channel(64);
         let service = service_fn(move |request: Request<Incoming>| {
             let note = note.clone();
             async move {
@@ -198,7 +198,7 @@ mod hyper_facts {
                     all(http::header::TRANSFER_ENCODING),
                     body.map_err(|error| error.to_string())
                 );
-                note.send(line).unwrap();
+                note.send(line).await.unwrap();
                 Ok::<_, Infallible>(Response::new(Body::full("ok")))
             }
         });

@@ -70,7 +70,8 @@ pub struct Key {
 
 enum Verifier {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    /// Boxed: it holds the hash's inner states, twenty times the size of a public key.
+    Secret(Box<hmac::Key>),
 }
 
 impl Key {
@@ -156,7 +157,7 @@ impl Key {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal());
         Ok(Key::new(
             KeyKind::Secret,
-            vec![(Algorithm::HS256, Verifier::Secret(key))],
+            vec![(Algorithm::HS256, Verifier::Secret(Box::new(key)))],
             &[secret.reveal()],
         ))
     }

@@ -400,15 +400,18 @@ impl Remote {
     }
 }
 
+/// What a fetch brought: the keys, and when to come again.
+type Outcome = Result<(Vec<Arc<Key>>, Fetched), KeyError>;
+
 /// Ends a fetch, also one that was broken off: then it counts as failed, and the next one may fly.
 struct Landing<'r> {
     ring: &'r KeyRing,
     remote: &'r Remote,
-    outcome: Option<Result<(Vec<Arc<Key>>, Fetched), KeyError>>,
+    outcome: Option<Outcome>,
 }
 
 impl Landing<'_> {
-    fn with(mut self, outcome: Result<(Vec<Arc<Key>>, Fetched), KeyError>) -> bool {
+    fn with(mut self, outcome: Outcome) -> bool {
         let good = outcome.is_ok();
         self.outcome = Some(outcome);
         good
