@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::config::plan::IdentityHeaders;
 use crate::http::forwarded::{self, Trust};
 use crate::http::head::Head;
-use crate::http::managed::{self, ManagedNames};
+use crate::http::managed::ManagedNames;
 use crate::http::names::{
     TRACEPARENT, TRACESTATE, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID,
 };
@@ -149,7 +149,7 @@ impl Outgoing {
             scopes: names.scopes.clone(),
             roles: names.roles.clone(),
             request_id,
-            managed: Arc::new(ManagedNames::new(managed)),
+            managed: Arc::new(ManagedNames::new(managed).and_beginning_with(["x-forwarded-"])),
         }
     }
 
@@ -179,13 +179,12 @@ impl Outgoing {
         let listed = hop::listed(headers);
         let mut has_te = false;
         let mut has_cookie = false;
+        let mut has_host = false;
         hop::remove_where(headers, |name| {
             has_te |= *name == TE;
             has_cookie |= *name == COOKIE;
-            hop::is_hop_by_hop(name)
-                || self.managed.matches(name)
-                || managed::begins_with(name, b"x-forwarded-")
-                || listed.contains(name)
+            has_host |= *name == HOST;
+            hop::is_hop_by_hop(name) || self.managed.matches(name) || listed.contains(name)
         });
         if has_te {
             hop::keep_only_trailers_in_te(headers);
@@ -194,9 +193,7 @@ impl Outgoing {
             join_cookies(headers);
         }
 
-        if !headers.contains_key(HOST)
-            && let Some(authority) = head.authority_value()
-        {
+        if !has_host && let Some(authority) = head.authority_value() {
             headers.insert(HOST, authority);
         }
         headers.insert(X_FORWARDED_FOR, chain);

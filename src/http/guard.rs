@@ -91,9 +91,9 @@ impl Guard {
         }
         let uri = req.uri();
         check_method(req.method())?;
-        let fields = self.check_fields(uri, req.version(), req.headers())?;
+        let host = self.check_fields(uri, req.version(), req.headers())?;
         let target = target(req.method(), req.version(), uri, tls)?;
-        let authority = authority(req.version(), uri, fields.host)?;
+        let authority = authority(req.version(), uri, host)?;
         let target = match path::normalise(target.path())? {
             std::borrow::Cow::Borrowed(_) if target.as_str().starts_with('/') => target.clone(),
             normal => head::with_path(&normal, target.query()).ok_or(BadHead::Target)?,
@@ -104,12 +104,13 @@ impl Guard {
         Head::new(target, authority).ok_or(BadHead::Host)
     }
 
+    /// Counts, and looks at the fields that decide about framing. Gives back the one `Host`.
     fn check_fields<'r>(
         &self,
         uri: &Uri,
         version: Version,
         headers: &'r HeaderMap,
-    ) -> Result<Fields<'r>, BadHead> {
+    ) -> Result<Option<&'r HeaderValue>, BadHead> {
         let target = uri.path_and_query().map_or(0, |target| target.as_str().len())
             + uri.authority().map_or(0, |authority| authority.as_str().len());
         if target > self.max_target {
@@ -124,7 +125,8 @@ impl Guard {
             _ => return Err(BadHead::Version),
         };
         let mut bytes = target;
-        let mut found = Fields { host: None };
+        let mut host = None;
+        let mut hosts = 0_usize;
         let mut lengths = 0_u8;
         let mut codings = 0_u8;
         for (name, value) in headers {
@@ -134,9 +136,8 @@ impl Guard {
                     // > A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
                     // > that lacks a Host header field and to any request message that contains more than one Host
                     // > header field line (RFC 9112 section 3.2)
-                    if found.host.replace(value).is_some() {
-                        return Err(BadHead::Host);
-                    }
+                    hosts += 1;
+                    host = Some(value);
                 }
                 header::CONTENT_LENGTH => {
                     lengths += 1;
@@ -177,13 +178,11 @@ impl Guard {
         if lengths > 0 && codings > 0 {
             return Err(BadHead::Framing);
         }
-        Ok(found)
+        if hosts > 1 {
+            return Err(BadHead::Host);
+        }
+        Ok(host)
     }
-}
-
-/// What the walk over all fields found.
-struct Fields<'r> {
-    host: Option<&'r HeaderValue>,
 }
 
 /// `1*DIGIT` that fits into 64 bits (RFC 9110 section 8.6).

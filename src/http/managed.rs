@@ -10,11 +10,15 @@ use http::HeaderName;
 /// A set of names that knows every spelling of each. Reading it does not allocate.
 #[derive(Debug, Clone, Default)]
 pub struct ManagedNames {
-    /// Normal forms, ordered by length, then bytes; no two alike.
+    /// Normal forms, no two alike.
     names: Box<[Box<[u8]>]>,
-    /// Bit `n` says that a normal form of length `n` exists (63: or longer). Most names fail here.
-    lengths: u64,
+    /// Normal forms of beginnings.
+    prefixes: Box<[Box<[u8]>]>,
+    /// A bit for the length and the two ends of each name: nearly every other name fails here.
+    sketch: [u64; SKETCH_WORDS],
 }
+
+const SKETCH_WORDS: usize = 8;
 
 impl ManagedNames {
     /// The set of `names`, in any spelling.
@@ -29,29 +33,43 @@ impl ManagedNames {
                     .collect()
             })
             .collect();
-        normal.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+        normal.sort_unstable();
         normal.dedup();
-        let lengths = normal.iter().fold(0, |bits, name| bits | length_bit(name.len()));
+        let mut sketch = [0; SKETCH_WORDS];
+        for name in &normal {
+            let (word, bit) = place_in_sketch(name);
+            if let Some(word) = sketch.get_mut(word) {
+                *word |= bit;
+            }
+        }
         ManagedNames {
             names: normal.into_boxed_slice(),
-            lengths,
+            prefixes: Box::default(),
+            sketch,
+        }
+    }
+
+    /// The set, and every name that begins with one of `prefixes` (in normal form: `x-forwarded-`).
+    #[must_use]
+    pub fn and_beginning_with<const N: usize>(self, prefixes: [&str; N]) -> ManagedNames {
+        let prefixes = prefixes.map(|prefix| Box::from(prefix.as_bytes()));
+        ManagedNames {
+            prefixes: Box::new(prefixes),
+            ..self
         }
     }
 
     /// Is `name` a spelling of one of these?
     pub fn matches(&self, name: &HeaderName) -> bool {
-        self.position(name).is_some()
-    }
-
-    /// Which of the normal forms `name` is a spelling of; an index below [`ManagedNames::len`].
-    pub fn position(&self, name: &HeaderName) -> Option<usize> {
         let core = core(name.as_str().as_bytes());
-        if self.lengths & length_bit(core.len()) == 0 {
-            return None;
-        }
-        self.names.iter().position(|known| {
-            known.len() == core.len() && known.iter().zip(core).all(|(a, b)| *a == folded(*b))
-        })
+        let (word, bit) = place_in_sketch(core);
+        let may_be_known = self.sketch.get(word).is_some_and(|word| word & bit != 0);
+        (may_be_known
+            && self
+                .names
+                .iter()
+                .any(|known| known.len() == core.len() && begins_with(core, known)))
+            || self.prefixes.iter().any(|prefix| begins_with(core, prefix))
     }
 
     /// How many different names the set has.
@@ -65,10 +83,18 @@ impl ManagedNames {
     }
 }
 
-/// Does `name`, in whatever spelling, begin with `prefix` (in normal form, `x-forwarded-`)?
-pub fn begins_with(name: &HeaderName, prefix: &[u8]) -> bool {
-    let core = core(name.as_str().as_bytes());
-    core.len() >= prefix.len() && core.iter().zip(prefix).all(|(a, b)| folded(*a) == *b)
+/// Does `core` begin with `normal`, once it is folded?
+fn begins_with(core: &[u8], normal: &[u8]) -> bool {
+    core.len() >= normal.len() && core.iter().zip(normal).all(|(a, b)| folded(*a) == *b)
+}
+
+/// Which bit of the sketch stands for a name: made of its length and of its ends, which no spelling changes.
+fn place_in_sketch(core: &[u8]) -> (usize, u64) {
+    let first = core.first().copied().map_or(0, folded);
+    let last = core.last().copied().map_or(0, folded);
+    let mixed =
+        core.len().wrapping_mul(37) ^ usize::from(first).wrapping_mul(5) ^ usize::from(last).wrapping_mul(11);
+    ((mixed >> 6) % SKETCH_WORDS, 1 << (mixed & 63))
 }
 
 /// One byte of a name in normal form. `HeaderName` is lower case already; upper case is folded all the same, so that
@@ -97,10 +123,6 @@ fn core(name: &[u8]) -> &[u8] {
         rest = before;
     }
     rest
-}
-
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
 }
 
 #[cfg(test)]
@@ -149,23 +171,25 @@ mod tests {
 
     #[test]
     fn a_prefix_matches_in_every_spelling() {
-        for spelling in [
-            "x-forwarded-for",
-            "X_Forwarded.Host",
-            "_x-forwarded_",
-            "x-forwarded-x",
-        ] {
-            assert_eq!(
-                begins_with(&name(spelling), b"x-forwarded-"),
-                spelling != "_x-forwarded_",
-                "{spelling}"
-            );
+        let managed = ManagedNames::new([]).and_beginning_with(["x-forwarded-"]);
+        for spelling in ["x-forwarded-for", "X_Forwarded.Host", "_x-forwarded-x_"] {
+            assert!(managed.matches(&name(spelling)), "{spelling}");
         }
-        assert!(!begins_with(&name("x-forward"), b"x-forwarded-"));
+        for other in ["x-forwarded", "x-forwarded-", "x-forward", "forwarded", "x"] {
+            assert!(!managed.matches(&name(other)), "{other}");
+        }
     }
 
     #[test]
-    fn names_longer_than_the_length_filter_are_still_told_apart() {
+    fn all_of_many_names_are_known() {
+        let many = || (0..500).map(|n| name(&format!("x-{n}-{}", "y".repeat(n % 90))));
+        let managed = ManagedNames::new(many());
+        assert!(many().all(|name| managed.matches(&name)));
+        assert_eq!(managed.len(), 500);
+    }
+
+    #[test]
+    fn long_names_are_told_apart() {
         let long = "a".repeat(80);
         let managed = ManagedNames::new([name(&long)]);
         assert!(managed.matches(&name(&format!("{long}_"))));
