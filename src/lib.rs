@@ -27,6 +27,7 @@ pub mod local;
 pub mod net;
 pub mod rejection;
 pub mod routing;
+pub mod gateway;
 pub mod pipeline;
 pub mod reply;
 pub mod server;

@@ -148,8 +148,8 @@ impl Body for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        // The server does not ask again after the last byte of a body whose length it knows.
-        if self.is_end_stream() {
+        // The server does not ask again after the last byte of a body whose length it knows, and not at all for HEAD.
+        if self.is_end_stream() || matches!(self.content, Content::Whole(_)) {
             self.close(Ending::Whole);
         }
     }

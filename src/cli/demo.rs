@@ -10,11 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::backend::{self, Spoken};
 use super::command::Exit;
+use super::inventory;
+use super::run::{load, log, not_started, runtime};
 use super::terminal::{complain, say};
-use super::{inventory, run as gateway};
 use crate::base::clock::{Clock, UnixTime};
 use crate::base::random;
 use crate::config::plan::Algorithm;
+use crate::gateway::{Gateway, Options};
 use crate::jose::sign::{SignError, SigningKey};
 
 /// Run the gateway before two demo backends, and print calls to try
@@ -74,8 +76,27 @@ pub(super) fn run(args: &Args) -> Exit {
             return Exit::Failure;
         }
     };
-    let started = || say(&lesson(demo.gateway, demo.admin, &demo.tokens, &demo.folder.0));
-    gateway::until_stopped(&demo.configuration, started)
+    serve(&demo).unwrap_or_else(|exit| exit)
+}
+
+fn serve(demo: &Demo) -> Result<Exit, Exit> {
+    let plan = load(&demo.configuration)?;
+    let _logging = log(&plan)?;
+    runtime()?.block_on(async {
+        let started = Gateway::start(plan, Options::default()).await;
+        let gateway = started.map_err(|error| not_started(&error))?;
+        say(&lesson(demo.gateway, demo.admin, &demo.tokens, &demo.folder.0));
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            complain(&format_args!("tollgate demo: no signals: {error}"));
+            return Err(Exit::Failure);
+        }
+        // A second Ctrl-C ends at once.
+        tokio::select! {
+            _ = gateway.drain() => {}
+            _ = tokio::signal::ctrl_c() => gateway.stop(),
+        }
+        Ok(Exit::Success)
+    })
 }
 
 /// Everything that the gateway needs, before it starts.

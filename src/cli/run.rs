@@ -2,8 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::runtime::Runtime;
+
 use super::command::Exit;
 use super::terminal::complain;
+use crate::config;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::plan::Plan;
+use crate::gateway::{self, StartError};
+use crate::telemetry::logging::{self, Format, Logging};
 
 /// Run the gateway
 #[derive(Debug, clap::Args)]
@@ -19,23 +26,80 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    until_stopped(&args.config, || {})
+    let started = load(&args.config).and_then(|plan| Ok((log(&plan)?, runtime()?, plan)));
+    let (logging, runtime, plan) = match started {
+        Ok(started) => started,
+        Err(exit) => return exit,
+    };
+    let ended = runtime.block_on(gateway::run(&args.config, plan, &environment, &report, &logging));
+    // What the log still holds is written before the last word.
+    drop(logging);
+    match ended {
+        Ok(()) => Exit::Success,
+        Err(error) => not_started(&error),
+    }
 }
 
-/// Runs the gateway of a configuration until it is told to stop. `started` is called once it serves.
-pub(super) fn until_stopped(config: &Path, started: impl FnOnce()) -> Exit {
-    match start(config, started) {
-        Ok(()) => Exit::Success,
-        Err(NotStarted) => {
-            complain(&"this build has no gateway yet");
-            Exit::Failure
+/// The plan of a configuration; what is wrong with it goes to standard error, and warnings too.
+pub(super) fn load(file: &Path) -> Result<Plan, Exit> {
+    match config::load(file, &environment) {
+        Ok(plan) => {
+            report(&plan.warnings);
+            Ok(plan)
+        }
+        Err(diagnostics) => {
+            report(&diagnostics);
+            Err(Exit::Config)
         }
     }
 }
 
-/// What the gateway will say; here until it is there.
-struct NotStarted;
+/// The program log of `plan`. Keep it to the end.
+pub(super) fn log(plan: &Plan) -> Result<Logging, Exit> {
+    let format = if plan.telemetry.log_json {
+        Format::Json
+    } else {
+        Format::Text
+    };
+    logging::init(&plan.telemetry.log_level, format).map_err(|error| {
+        complain(&format_args!("tollgate: {error}"));
+        Exit::Config
+    })
+}
 
-fn start(_config: &Path, _started: impl FnOnce()) -> Result<(), NotStarted> {
-    Err(NotStarted)
+/// For background tasks and signals; the workers bring their own.
+pub(super) fn runtime() -> Result<Runtime, Exit> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            complain(&format_args!(
+                "tollgate: the system gives no event queue: {error}"
+            ));
+            Exit::Failure
+        })
+}
+
+/// Says why the gateway did not start.
+pub(super) fn not_started(error: &StartError) -> Exit {
+    if let StartError::Configuration(diagnostics) = error {
+        report(diagnostics);
+        return Exit::Config;
+    }
+    complain(&format_args!("tollgate: {error}"));
+    Exit::Failure
+}
+
+fn report(diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        complain(&format_args!("{diagnostic}\n"));
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line reads the environment for the configuration"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

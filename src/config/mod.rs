@@ -14,6 +14,7 @@ mod interpolate;
 mod load;
 mod node;
 pub mod plan;
+pub mod watch;
 mod raw;
 mod read;
 mod resolve;

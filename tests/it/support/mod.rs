@@ -1,0 +1,9 @@
+//! What the behaviour tests share.
+#![allow(dead_code, reason = "not every test needs every tool")]
+
+pub mod client;
+pub mod gateway;
+pub mod keys;
+pub mod process;
+pub mod raw_backend;
+pub mod upstream;
