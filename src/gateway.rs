@@ -51,7 +51,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { clock: Clock::system(), warm: Duration::from_secs(2) }
+        Options {
+            clock: Clock::system(),
+            warm: Duration::from_secs(2),
+        }
     }
 }
 
@@ -91,7 +94,9 @@ impl Gateway {
         let life = Life::new();
         metrics.entered(LifeState::Starting);
         let access_log = match &plan.telemetry.access_log {
-            Some(log) => Some(AccessLog::open(log, &metrics).map_err(|cause| StartError::AccessLog { cause })?),
+            Some(log) => {
+                Some(AccessLog::open(log, &metrics).map_err(|cause| StartError::AccessLog { cause })?)
+            }
             None => None,
         };
         let shard_count = worker::shards(plan.server.workers);
@@ -102,7 +107,12 @@ impl Gateway {
         let ids = Arc::new(Ids::new());
         let shards: Vec<_> = (0..shard_count)
             .map(|number| {
-                Arc::new(Shard::new(number, options.clock.clone(), Arc::clone(&ids), Arc::clone(&view)))
+                Arc::new(Shard::new(
+                    number,
+                    options.clock.clone(),
+                    Arc::clone(&ids),
+                    Arc::clone(&view),
+                ))
             })
             .collect();
         let (listeners, tls) = bind(&plan)?;
@@ -114,7 +124,10 @@ impl Gateway {
             tls,
             access_log,
             live: arc_swap::ArcSwap::from_pointee(live),
-            current: Mutex::new(Current { plan: plan.clone(), generation: 1 }),
+            current: Mutex::new(Current {
+                plan: plan.clone(),
+                generation: 1,
+            }),
         });
         shared.show_certificates();
         let admin = match plan.admin {
@@ -128,7 +141,11 @@ impl Gateway {
         metrics.reload_succeeded(1, shared.options.clock.unix());
         metrics.entered(LifeState::Ready);
         life.ready();
-        Ok(Gateway { shared, server, admin })
+        Ok(Gateway {
+            shared,
+            server,
+            admin,
+        })
     }
 
     /// Where it listens, in the order of the plan.
@@ -210,9 +227,10 @@ impl Shared {
         let mut prepared = Vec::new();
         for (listener, tls) in plan.listeners.iter().zip(&self.tls) {
             if let (ListenerMode::Tls(tls_plan), Some(tls)) = (&listener.mode, tls) {
-                let new = tls
-                    .prepare(tls_plan)
-                    .map_err(|cause| StartError::Tls { address: listener.address, cause: Box::new(cause) })?;
+                let new = tls.prepare(tls_plan).map_err(|cause| StartError::Tls {
+                    address: listener.address,
+                    cause: Box::new(cause),
+                })?;
                 prepared.push((Arc::clone(tls), new));
             }
         }
@@ -232,7 +250,8 @@ impl Shared {
         }
         self.show_certificates();
         *current = Current { plan, generation };
-        self.metrics.reload_succeeded(generation, self.options.clock.unix());
+        self.metrics
+            .reload_succeeded(generation, self.options.clock.unix());
         Ok(())
     }
 
@@ -245,7 +264,10 @@ impl Shared {
             }
         }
         match self.live.load().without_keys() {
-            Some(issuer) => Readiness::not("keys_missing", format!("issuer `{issuer}` has no verification keys yet")),
+            Some(issuer) => Readiness::not(
+                "keys_missing",
+                format!("issuer `{issuer}` has no verification keys yet"),
+            ),
             None => Readiness::ready(),
         }
     }
@@ -271,7 +293,8 @@ impl Shared {
             .flat_map(|tls| tls.certificates())
             .map(|facts| (facts.chain.display().to_string(), facts.not_after))
             .collect();
-        self.metrics.certificates(ends.iter().map(|(file, ends)| (file.as_str(), *ends)));
+        self.metrics
+            .certificates(ends.iter().map(|(file, ends)| (file.as_str(), *ends)));
     }
 }
 
@@ -285,9 +308,10 @@ fn bind(plan: &Plan) -> Result<Bound, StartError> {
         let (mode, tls) = match &listener.mode {
             ListenerMode::Plain => (Mode::Plain, None),
             ListenerMode::Tls(tls) => {
-                let tls = Arc::new(
-                    Tls::new(tls).map_err(|cause| StartError::Tls { address, cause: Box::new(cause) })?,
-                );
+                let tls = Arc::new(Tls::new(tls).map_err(|cause| StartError::Tls {
+                    address,
+                    cause: Box::new(cause),
+                })?);
                 (Mode::Tls(Arc::clone(&tls)), Some(tls))
             }
             ListenerMode::RedirectToHttps { port } => (Mode::Redirect { port: *port }, None),

@@ -34,7 +34,10 @@ async fn answer(
     let client = stages::client(view, peer, &request, &head, trail); //               who is at the other end
     let (route, captures) = stages::route(view, &head, &request, trail)?; //          404 405
     route.limits.admit_address(client.address, trail.start())?; //                    429  before anyone is known
-    let caller = route.credentials.identify(request.headers(), shard.clock()).await?; // 400 401 503
+    let caller = route
+        .credentials
+        .identify(request.headers(), shard.clock())
+        .await?; // 400 401 503
     let permit = route.access.decide(caller, request.headers())?; //                  400 401 403
     let admission = route.limits.admit(permit, client.address, trail.start())?; //    429  the payer's buckets
     trail.admitted(&admission);
@@ -42,12 +45,18 @@ async fn answer(
     let (request, fate) = stages::body(view, route, &head, request).await?; //        400 413  items, size
     match &route.target {
         Target::Backend(backend) => {
-            let call = stages::outgoing(view, shard, route, &admission, &head, &client, region, request, trail);
+            let call = stages::outgoing(
+                view, shard, route, &admission, &head, &client, region, request, trail,
+            );
             let call = stages::rewrite(backend, &head, &captures, call)?; //          400
             let answer = stages::forward(backend, shard, region, call, fate, trail).await?; // 502 503 504
             Ok(Answer::Upstream(stages::returning(route, &admission, answer)))
         }
-        Target::Fixed(fixed) => Ok(Answer::Whole(stages::returning(route, &admission, fixed.answer()))),
+        Target::Fixed(fixed) => Ok(Answer::Whole(stages::returning(
+            route,
+            &admission,
+            fixed.answer(),
+        ))),
         Target::Gone => Err(Rejection::RouteGone),
     }
 }

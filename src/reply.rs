@@ -52,16 +52,26 @@ impl Reply {
             Err(rejection) => {
                 trail.refused(&rejection);
                 let (mut parts, body) = view.refuse(&rejection, trail.api, trail.id()).into_parts();
-                parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+                parts
+                    .headers
+                    .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
                 if rejection.close() {
-                    parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                    parts
+                        .headers
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 (parts, Content::whole(body))
             }
         };
         trail.name();
         trail.record.answering(parts.status);
-        let mut response = Response::from_parts(parts, Reply { content, record: Some(trail.record) });
+        let mut response = Response::from_parts(
+            parts,
+            Reply {
+                content,
+                record: Some(trail.record),
+            },
+        );
         // The version of the backend's answer says nothing of the client's connection.
         *response.version_mut() = Version::HTTP_11;
         response
@@ -71,7 +81,10 @@ impl Reply {
 impl Reply {
     /// An answer of the server's own, without a record.
     pub fn whole(body: Bytes) -> Reply {
-        Reply { content: Content::whole(body), record: None }
+        Reply {
+            content: Content::whole(body),
+            record: None,
+        }
     }
 
     fn close(&mut self, ending: Ending) {
@@ -89,7 +102,11 @@ impl Reply {
 
 impl Content {
     fn whole(body: Bytes) -> Content {
-        if body.is_empty() { Content::Nothing } else { Content::Whole(body) }
+        if body.is_empty() {
+            Content::Nothing
+        } else {
+            Content::Whole(body)
+        }
     }
 }
 

@@ -32,7 +32,12 @@ impl std::ops::Deref for Held {
 impl Shard {
     /// A shard that sees `view`.
     pub fn new(number: usize, clock: Clock, ids: Arc<Ids>, view: Arc<View>) -> Shard {
-        Shard { number, clock, ids, view: ArcSwap::from_pointee(Held(view)) }
+        Shard {
+            number,
+            clock,
+            ids,
+            view: ArcSwap::from_pointee(Held(view)),
+        }
     }
 
     /// Its number, from 0: index of its pool slots.

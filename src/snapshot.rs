@@ -125,6 +125,8 @@ impl View {
 
 impl std::fmt::Debug for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("View").field("apis", &self.apis.len()).finish_non_exhaustive()
+        f.debug_struct("View")
+            .field("apis", &self.apis.len())
+            .finish_non_exhaustive()
     }
 }

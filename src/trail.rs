@@ -28,7 +28,12 @@ impl Trail {
                 (*high, *low) = (hex(byte >> 4), hex(byte & 15));
             }
         }
-        Trail { record, api: None, id, trace: None }
+        Trail {
+            record,
+            api: None,
+            id,
+            trace: None,
+        }
     }
 
     /// The request's id: 32 lower-case hexadecimal digits.
@@ -50,7 +55,8 @@ impl Trail {
     /// Notes who pays, and for whom the call is.
     pub fn admitted(&mut self, admission: &Admission) {
         let permit = admission.permit();
-        self.record.caller(permit.identity(), permit.payer(), permit.tenant());
+        self.record
+            .caller(permit.identity(), permit.payer(), permit.tenant());
     }
 
     /// Notes the trace.
@@ -75,5 +81,9 @@ impl Trail {
 }
 
 fn hex(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) }
+    if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'a' + (nibble - 10)
+    }
 }

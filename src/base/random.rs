@@ -30,7 +30,9 @@ impl Ids {
     pub fn new() -> Ids {
         let mut seed = [0; 8];
         fill(&mut seed);
-        Ids { state: AtomicU64::new(u64::from_ne_bytes(seed)) }
+        Ids {
+            state: AtomicU64::new(u64::from_ne_bytes(seed)),
+        }
     }
 
     /// The next number.

@@ -14,7 +14,6 @@ mod interpolate;
 mod load;
 mod node;
 pub mod plan;
-pub mod watch;
 mod raw;
 mod read;
 mod resolve;
@@ -24,6 +23,7 @@ mod source;
 mod suggest;
 mod text;
 mod tombstones;
+pub mod watch;
 
 pub use diff::restart_needed;
 pub use load::{load, load_text};

@@ -38,7 +38,11 @@ impl Watch {
         if now == self.last {
             return false;
         }
-        let missing_now = now.0.iter().zip(&self.last.0).any(|(now, last)| now.is_none() && last.is_some());
+        let missing_now = now
+            .0
+            .iter()
+            .zip(&self.last.0)
+            .any(|(now, last)| now.is_none() && last.is_some());
         if missing_now {
             return false;
         }

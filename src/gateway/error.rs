@@ -15,7 +15,9 @@ pub enum StartError {
     #[error("the configuration is not valid")]
     Configuration(Vec<Diagnostic>),
     /// A listener's address cannot be had.
-    #[error("cannot listen on {address}: {cause}; is another program there, or does the port need a privilege?")]
+    #[error(
+        "cannot listen on {address}: {cause}; is another program there, or does the port need a privilege?"
+    )]
     Bind {
         /// The address.
         address: SocketAddr,

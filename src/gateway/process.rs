@@ -58,7 +58,10 @@ pub async fn run(
                 }
                 Err(diagnostics) => {
                     gateway.note_unreadable_configuration();
-                    tracing::error!(errors = diagnostics.len(), "configuration refused; the old one stays in force");
+                    tracing::error!(
+                        errors = diagnostics.len(),
+                        "configuration refused; the old one stays in force"
+                    );
                     report(&diagnostics);
                 }
             }

@@ -27,7 +27,14 @@ impl Peer {
     /// A connection from `address` to `local` on listener number `listener`, without TLS so far.
     pub fn new(address: SocketAddr, local: SocketAddr, listener: usize, trusted: bool) -> Peer {
         let address_value = forwarded::peer_value(address.ip());
-        Peer { address, local, listener, tls: None, trusted, address_value }
+        Peer {
+            address,
+            local,
+            listener,
+            tls: None,
+            trusted,
+            address_value,
+        }
     }
 }
 

@@ -44,7 +44,9 @@ pub(super) fn guard(
 ) -> Result<Head, Rejection> {
     trail.record.over(request.version(), peer.tls.is_some());
     let head = view.guard.check(request, peer.tls.is_some())?;
-    trail.record.asked(request.method(), head.host(), head.path(), head.query());
+    trail
+        .record
+        .asked(request.method(), head.host(), head.path(), head.query());
     Ok(head)
 }
 
@@ -58,14 +60,28 @@ pub(super) fn client(
 ) -> ClientFacts {
     let ip = peer.address.ip();
     let (address, trust) = if peer.trusted {
-        (forwarded::client_address(ip, &view.trusted, request.headers()), Trust::Believed)
+        (
+            forwarded::client_address(ip, &view.trusted, request.headers()),
+            Trust::Believed,
+        )
     } else {
         (ip, Trust::Stranger)
     };
     trail.record.from(address, ip);
-    trail.record.user_agent(request.headers().get(::http::header::USER_AGENT));
-    let scheme = if peer.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    ClientFacts { address, peer: peer.address_value.clone(), trust, scheme }
+    trail
+        .record
+        .user_agent(request.headers().get(::http::header::USER_AGENT));
+    let scheme = if peer.tls.is_some() {
+        Scheme::Https
+    } else {
+        Scheme::Http
+    };
+    ClientFacts {
+        address,
+        peer: peer.address_value.clone(),
+        trust,
+        scheme,
+    }
 }
 
 /// Finds the route.
@@ -100,7 +116,10 @@ pub(super) fn locate(
     trail: &mut Trail,
 ) -> Result<Option<RegionRef>, Rejection> {
     let permit = admission.permit();
-    let home = Home { claim: permit.claim_region(), directory: permit.directory_region() };
+    let home = Home {
+        claim: permit.claim_region(),
+        directory: permit.directory_region(),
+    };
     let region = view.regions.locate(&route.region, home, head)?;
     if let Some(name) = region.and_then(|region| view.regions.name(region)) {
         trail.record.region(name.as_str());
@@ -117,9 +136,15 @@ pub(super) async fn body(
 ) -> Result<(Request<Body>, Option<Fate>), Rejection> {
     let (parts, body) = request.into_parts();
     if body.declared().is_some_and(|length| length > route.body_limit) {
-        return Err(Rejection::BodyTooLarge { limit: route.body_limit });
+        return Err(Rejection::BodyTooLarge {
+            limit: route.body_limit,
+        });
     }
-    let (body, fate) = body.guarded(route.body_limit, view.body_idle, Some(Arc::clone(route.outgoing.managed())));
+    let (body, fate) = body.guarded(
+        route.body_limit,
+        view.body_idle,
+        Some(Arc::clone(route.outgoing.managed())),
+    );
     let body = match &route.items {
         Some(cap) => {
             cap.check_query(head.query())?;
@@ -131,7 +156,10 @@ pub(super) async fn body(
 }
 
 /// Makes the client's header that of the call to the backend.
-#[expect(clippy::too_many_arguments, reason = "all that is known of the call goes into its header")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all that is known of the call goes into its header"
+)]
 pub(super) fn outgoing(
     view: &View,
     shard: &Shard,
@@ -145,7 +173,10 @@ pub(super) fn outgoing(
 ) -> Request<Body> {
     let permit = admission.permit();
     let mut random = [0; 24];
-    for (chunk, number) in random.chunks_exact_mut(8).zip(std::iter::repeat_with(|| shard.ids().draw())) {
+    for (chunk, number) in random
+        .chunks_exact_mut(8)
+        .zip(std::iter::repeat_with(|| shard.ids().draw()))
+    {
         chunk.copy_from_slice(&number.to_ne_bytes());
     }
     let trace = TraceParent::continue_or_begin(request.headers(), random);
@@ -161,7 +192,11 @@ pub(super) fn outgoing(
             scopes: permit.scopes_value(),
             roles: permit.roles_value(),
         },
-        client: Client { peer: &client.peer, trust: client.trust, scheme: client.scheme },
+        client: Client {
+            peer: &client.peer,
+            trust: client.trust,
+            scheme: client.scheme,
+        },
         request_id: &request_id,
         trace,
     };
@@ -180,7 +215,11 @@ pub(super) fn rewrite(
         Rewrite::Keep => Some(head.target().clone()),
         Rewrite::StripPrefix(prefix) => {
             let rest = head.path().strip_prefix(prefix.as_str()).unwrap_or(head.path());
-            if rest.starts_with('/') { head.target_with_path(rest) } else { head.target_with_path(&format!("/{rest}")) }
+            if rest.starts_with('/') {
+                head.target_with_path(rest)
+            } else {
+                head.target_with_path(&format!("/{rest}"))
+            }
         }
         Rewrite::Template(template) => head.target_with_path(&filled(template, captures)),
     };
@@ -213,12 +252,17 @@ pub(super) async fn forward(
     trail: &mut Trail,
 ) -> Result<Response<UpstreamBody>, Rejection> {
     let mut note = UpstreamNote::default();
-    let outcome = backend.service.forward(shard.number(), region, call, fate, &mut note).await;
+    let outcome = backend
+        .service
+        .forward(shard.number(), region, call, fate, &mut note)
+        .await;
     let to_head = outcome.is_ok().then_some(note.first_byte);
     if let (Some(span), Some(metrics)) = (to_head, backend.measured(region)) {
         metrics.duration.observe(span);
     }
-    trail.record.upstream(&backend.name, note.endpoint.as_deref(), note.attempts, to_head);
+    trail
+        .record
+        .upstream(&backend.name, note.endpoint.as_deref(), note.attempts, to_head);
     outcome
 }
 

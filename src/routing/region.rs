@@ -40,8 +40,11 @@ pub struct Home<'a> {
 impl Regions {
     /// Compiles the regions of a plan.
     pub fn new(regions: &[RegionPlan]) -> Regions {
-        let mut compiled =
-            Regions { places: Vec::with_capacity(regions.len()), by_name: HashMap::new(), by_host: HashMap::new() };
+        let mut compiled = Regions {
+            places: Vec::with_capacity(regions.len()),
+            by_name: HashMap::new(),
+            by_host: HashMap::new(),
+        };
         for (index, region) in regions.iter().enumerate() {
             let reference = RegionRef::new(index);
             compiled.by_name.insert(region.name.clone(), reference);
@@ -79,7 +82,16 @@ impl Regions {
     /// # Errors
     /// [`Rejection::RegionUnavailable`] for a claimed region that is not configured; [`Rejection::WrongRegion`] for a
     /// call at another region's door, unless the rule forwards it.
-    pub fn locate(&self, rule: &RegionRule, home: Home<'_>, head: &Head) -> Result<Option<RegionRef>, Rejection> {
+    pub fn locate(
+        &self,
+        rule: &RegionRule,
+        home: Home<'_>,
+        head: &Head,
+    ) -> Result<Option<RegionRef>, Rejection> {
+        // A configuration without regions knows no places: a claim that names one says nothing here.
+        if self.places.is_empty() {
+            return Ok(None);
+        }
         let mut found = None;
         for source in &rule.from {
             found = match source {
@@ -95,7 +107,9 @@ impl Regions {
                 break;
             }
         }
-        let Some(region) = found.or(rule.default) else { return Ok(None) };
+        let Some(region) = found.or(rule.default) else {
+            return Ok(None);
+        };
         match rule.wrong_door {
             WrongDoor::Forward => Ok(Some(region)),
             WrongDoor::Refuse | WrongDoor::Redirect => match self.by_host.get(head.host()) {
@@ -106,7 +120,11 @@ impl Regions {
     }
 
     fn wrong_door(&self, answer: WrongDoor, region: RegionRef, head: &Head) -> Rejection {
-        let Some(host) = self.places.get(region.index()).and_then(|place| place.door.clone()) else {
+        let Some(host) = self
+            .places
+            .get(region.index())
+            .and_then(|place| place.door.clone())
+        else {
             return Rejection::RegionUnavailable;
         };
         let redirect = match answer {

@@ -10,16 +10,17 @@ use crate::auth::access::{Access, RequiredClaims};
 use crate::auth::credentials::Credentials;
 use crate::auth::jwt::Issuer;
 use crate::config::plan::{
-    AccessPlan, ApiPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan, RegionSource, RoutePlan, TargetPlan,
+    AccessPlan, ApiPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan, RegionSource, RoutePlan,
+    TargetPlan,
 };
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
 use crate::identity::RouteName;
 use crate::jose::key_ring::KeyRing;
-use crate::limits::items::ItemCap;
 use crate::limits::Limit;
-use crate::limits::table::Table;
 use crate::limits::Limits;
+use crate::limits::items::ItemCap;
+use crate::limits::table::Table;
 use crate::rejection::rendering::{Look, Looks};
 use crate::routing::region::Regions;
 use crate::routing::router::{Builder, HostMatch};
@@ -43,7 +44,11 @@ pub struct CompileError {
 }
 
 fn refused(what: &'static str, name: impl ToString, cause: impl ToString) -> CompileError {
-    CompileError { what, name: name.to_string(), cause: cause.to_string() }
+    CompileError {
+        what,
+        name: name.to_string(),
+        cause: cause.to_string(),
+    }
 }
 
 impl View {
@@ -62,11 +67,24 @@ impl View {
             services: services(plan, old, shards)?,
             issuers: issuers(plan, old, recorder)?,
             limits: limits(plan, old, &directory, recorder),
-            regions: plan.regions.iter().map(|region| region.name.to_string()).collect(),
+            regions: plan
+                .regions
+                .iter()
+                .map(|region| region.name.to_string())
+                .collect(),
         };
-        let looks = plan.dialects.iter().map(compile_looks).collect::<Result<Vec<_>, _>>()?;
+        let looks = plan
+            .dialects
+            .iter()
+            .map(compile_looks)
+            .collect::<Result<Vec<_>, _>>()?;
         let standard = Arc::new(Looks::standard());
-        let parts = Parts { plan, live: &live, directory: &directory, recorder };
+        let parts = Parts {
+            plan,
+            live: &live,
+            directory: &directory,
+            recorder,
+        };
         let mut router = Builder::new();
         let mut apis = Vec::with_capacity(plan.apis.len());
         for (index, api) in plan.apis.iter().enumerate() {
@@ -114,14 +132,22 @@ fn issuers(
     old: &Live,
     recorder: &Arc<Recorder>,
 ) -> Result<HashMap<crate::identity::IssuerName, LiveIssuer>, CompileError> {
-    plan.issuers.iter().map(|issuer| Ok((issuer.name.clone(), live_issuer(issuer, old, recorder)?))).collect()
+    plan.issuers
+        .iter()
+        .map(|issuer| Ok((issuer.name.clone(), live_issuer(issuer, old, recorder)?)))
+        .collect()
 }
 
 fn live_issuer(plan: &IssuerPlan, old: &Live, recorder: &Arc<Recorder>) -> Result<LiveIssuer, CompileError> {
     let before = old.issuers.get(&plan.name);
     let metrics = recorder.metrics().issuer(plan.name.as_str());
-    let ring = KeyRing::open(plan, recorder.clock(), Arc::clone(&metrics), before.map(|live| &live.ring))
-        .map_err(|cause| refused("issuer", &plan.name, cause))?;
+    let ring = KeyRing::open(
+        plan,
+        recorder.clock(),
+        Arc::clone(&metrics),
+        before.map(|live| &live.ring),
+    )
+    .map_err(|cause| refused("issuer", &plan.name, cause))?;
     let issuer = Issuer::carried(plan, Arc::clone(&ring), metrics, before.map(|live| &live.issuer));
     Ok(LiveIssuer { ring, issuer })
 }
@@ -162,7 +188,9 @@ fn compile_looks(dialect: &DialectPlan) -> Result<Arc<Looks>, CompileError> {
             (*code, look)
         })
         .collect();
-    Looks::compile(&rows).map(Arc::new).map_err(|cause| refused("dialect", &dialect.name, cause))
+    Looks::compile(&rows)
+        .map(Arc::new)
+        .map_err(|cause| refused("dialect", &dialect.name, cause))
 }
 
 fn host_match(host: &HostPattern) -> HostMatch {
@@ -215,12 +243,18 @@ impl Parts<'_> {
             credentials,
             access,
             limits: Limits::new(api.name.clone(), route.name.clone(), limits),
-            items: route.items.as_ref().map(|items| ItemCap::new(items, HELD_FOR_COUNTING.min(route.body_limit))),
+            items: route
+                .items
+                .as_ref()
+                .map(|items| ItemCap::new(items, HELD_FOR_COUNTING.min(route.body_limit))),
             region: api.region.clone(),
             outgoing: Arc::clone(outgoing),
             body_limit: route.body_limit,
             deprecated: route.deprecated.clone(),
-            metrics: self.recorder.metrics().route(api.name.as_str(), route.name.as_str()),
+            metrics: self
+                .recorder
+                .metrics()
+                .route(api.name.as_str(), route.name.as_str()),
             target: self.target(&route.name, &route.target)?,
         })
     }
@@ -228,7 +262,10 @@ impl Parts<'_> {
     /// The metrics of a backend, by region; the last is for calls without one.
     fn measured(&self, backend: &str) -> Box<[Arc<UpstreamMetrics>]> {
         let regions = self.plan.regions.iter().map(|region| region.name.as_str());
-        regions.chain([NONE]).map(|region| self.recorder.metrics().upstream(backend, region)).collect()
+        regions
+            .chain([NONE])
+            .map(|region| self.recorder.metrics().upstream(backend, region))
+            .collect()
     }
 
     /// A claim that the route limits by or injects is needed there. A region claim only where nothing else can say where
@@ -254,9 +291,10 @@ impl Parts<'_> {
             TargetPlan::Backend { backend, rewrite } => {
                 let plan = self.plan.backends.get(backend.index());
                 match plan.and_then(|plan| Some((plan, self.live.services.get(&plan.name)?))) {
-                    Some((plan, _)) if plan.fixed.is_some() => {
-                        plan.fixed.clone().map_or(Target::Gone, |answer| Target::Fixed(Fixed::new(answer)))
-                    }
+                    Some((plan, _)) if plan.fixed.is_some() => plan
+                        .fixed
+                        .clone()
+                        .map_or(Target::Gone, |answer| Target::Fixed(Fixed::new(answer))),
                     Some((plan, service)) => Target::Backend(Backend {
                         name: plan.name.as_str().into(),
                         service: service.clone(),

@@ -23,7 +23,9 @@ impl Fixed {
         for (name, value) in &self.0.headers {
             answer.headers_mut().append(name, value.clone());
         }
-        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(self.0.body.len()));
+        answer
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(self.0.body.len()));
         answer
     }
 }

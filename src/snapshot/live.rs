@@ -38,10 +38,16 @@ impl Live {
             issuer.ring.start();
         }
         let names = futures_util::future::join_all(
-            self.services.values().filter(|service| service.has_names()).map(Service::resolve),
+            self.services
+                .values()
+                .filter(|service| service.has_names())
+                .map(Service::resolve),
         );
         let keys = futures_util::future::join_all(
-            self.issuers.values().filter(|issuer| !issuer.ring.ready()).map(|issuer| issuer.ring.warm()),
+            self.issuers
+                .values()
+                .filter(|issuer| !issuer.ring.ready())
+                .map(|issuer| issuer.ring.warm()),
         );
         // What is not there in time comes later by the upkeep; until then the gateway says that it is not ready.
         let _ = tokio::time::timeout(longest, async { tokio::join!(names, keys) }).await;
@@ -49,7 +55,10 @@ impl Live {
 
     /// The first issuer that has no keys at all.
     pub fn without_keys(&self) -> Option<String> {
-        self.issuers.iter().find(|(_, issuer)| !issuer.ring.ready()).map(|(name, _)| name.to_string())
+        self.issuers
+            .iter()
+            .find(|(_, issuer)| !issuer.ring.ready())
+            .map(|(name, _)| name.to_string())
     }
 
     /// Brings the metrics that are read at a scrape up to date.

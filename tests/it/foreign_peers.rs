@@ -12,8 +12,14 @@ use crate::tokens::python;
 
 /// True if the program is there; in CI its absence is a failure.
 fn have(program: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().is_ok_and(|out| out.status.success());
-    assert!(found || std::env::var_os("CI").is_none(), "{program} is missing: run `make test`");
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output()
+        .is_ok_and(|out| out.status.success());
+    assert!(
+        found || std::env::var_os("CI").is_none(),
+        "{program} is missing: run `make test`"
+    );
     if !found {
         eprintln!("skipped: no {program} (run `make test` once)");
     }
@@ -32,7 +38,10 @@ impl Drop for Nginx {
 /// nginx on a port that was free a moment ago; another one is tried if somebody took it in between.
 fn nginx(folder: &Path) -> (Nginx, SocketAddr) {
     for _ in 0..10 {
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let text = format!(
             "daemon off; master_process off; pid {d}/nginx.pid; error_log stderr crit;\nevents {{}}\nhttp {{ access_log off; client_body_temp_path {d}/b; proxy_temp_path {d}/p; fastcgi_temp_path {d}/f; uwsgi_temp_path {d}/u; scgi_temp_path {d}/s;\nserver {{ listen {address}; root {d};\n location /big {{ }}\n location /gz {{ gzip on; gzip_types *; gzip_min_length 1; alias {d}/big; }}\n location /echo {{ default_type text/plain; add_header X-Tenant-Seen $http_x_tenant_id always; return 200 'host=$host tenant=$http_x_tenant_id uri=$request_uri'; }}\n location /nothing {{ return 204; }}\n location /moved {{ return 302 /elsewhere; }}\n }} }}\n",
             d = folder.display()
@@ -40,7 +49,14 @@ fn nginx(folder: &Path) -> (Nginx, SocketAddr) {
         let file = folder.join("nginx.conf");
         std::fs::write(&file, text).unwrap();
         std::fs::write(folder.join("big"), vec![b'a'; 1 << 20]).unwrap();
-        let mut child = Command::new("nginx").arg("-p").arg(folder).arg("-c").arg(&file).stderr(Stdio::null()).spawn().expect("nginx");
+        let mut child = Command::new("nginx")
+            .arg("-p")
+            .arg(folder)
+            .arg("-c")
+            .arg(&file)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx");
         loop {
             if std::net::TcpStream::connect(address).is_ok() {
                 return (Nginx(child), address);
@@ -56,7 +72,10 @@ fn nginx(folder: &Path) -> (Nginx, SocketAddr) {
 
 fn config(signer: &Signer, backend: &str, tls: Option<&Path>) -> String {
     let tls = tls.map_or(String::new(), |folder| {
-        format!("\n    tls: {{ certificate: {d}/localhost.pem, key: {d}/localhost.key }}", d = folder.display())
+        format!(
+            "\n    tls: {{ certificate: {d}/chain.pem, key: {d}/key.pem }}",
+            d = folder.display()
+        )
     });
     format!(
         r#"
@@ -96,21 +115,44 @@ async fn nginx_behind_the_gateway_answers_as_it_does_alone() {
     let signer = Signer::new(folder.path());
     let (_nginx, backend) = nginx(folder.path());
     let (_gateway, address, _) = start(&config(&signer, &format!("http://{backend}"), None)).await;
-    let token = format!("Bearer {}", signer.sign(serde_json::json!({"customer_id": "cust-1", "sub": "u"})));
+    let token = format!(
+        "Bearer {}",
+        signer.sign(serde_json::json!({"customer_id": "cust-1", "sub": "u"}))
+    );
     let fields = [("authorization", token.as_str()), ("x-tenant-id", "spoofed")];
     let got = send(address, get("localhost", "/echo?a=b", &fields)).await;
     assert_eq!(got.text(), "host=localhost tenant=cust-1 uri=/echo?a=b");
     let got = send(address, get("localhost", "/big", &fields)).await;
     assert_eq!((got.status.as_u16(), got.body.len()), (200, 1 << 20));
     let got = send(address, request("HEAD", "localhost", "/big", &fields, "")).await;
-    assert_eq!((got.status.as_u16(), got.header("content-length"), got.body.len()), (200, Some("1048576"), 0));
-    let got = send(address, get("localhost", "/big", &[fields[0], ("range", "bytes=1-5")])).await;
+    assert_eq!(
+        (got.status.as_u16(), got.header("content-length"), got.body.len()),
+        (200, Some("1048576"), 0)
+    );
+    let got = send(
+        address,
+        get("localhost", "/big", &[fields[0], ("range", "bytes=1-5")]),
+    )
+    .await;
     assert_eq!((got.status.as_u16(), got.text().as_str()), (206, "aaaaa"));
-    let got = send(address, get("localhost", "/gz", &[fields[0], ("accept-encoding", "gzip")])).await;
-    assert_eq!((got.status.as_u16(), got.header("content-encoding")), (200, Some("gzip")));
-    assert_eq!(send(address, get("localhost", "/nothing", &fields)).await.status, 204);
+    let got = send(
+        address,
+        get("localhost", "/gz", &[fields[0], ("accept-encoding", "gzip")]),
+    )
+    .await;
+    assert_eq!(
+        (got.status.as_u16(), got.header("content-encoding")),
+        (200, Some("gzip"))
+    );
+    assert_eq!(
+        send(address, get("localhost", "/nothing", &fields)).await.status,
+        204
+    );
     let got = send(address, get("localhost", "/moved", &fields)).await;
-    assert_eq!(got.status, 302, "a redirect of the backend is passed on, not followed");
+    assert_eq!(
+        got.status, 302,
+        "a redirect of the backend is passed on, not followed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +163,15 @@ async fn curl_nghttp_and_httpx_get_their_answers_over_tls() {
     }
     let folder = tempfile::tempdir().unwrap();
     let made = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(["dev-cert", "--name", "localhost", "--name", "127.0.0.1", "--out"])
+        .args([
+            "dev-cert",
+            "--ca",
+            "--name",
+            "localhost",
+            "--name",
+            "127.0.0.1",
+            "--out",
+        ])
         .arg(folder.path())
         .output()
         .unwrap();
@@ -136,16 +186,35 @@ async fn curl_nghttp_and_httpx_get_their_answers_over_tls() {
 
     for version in ["--http1.1", "--http2"] {
         let out = Command::new("curl")
-            .args(["-sS", version, "--noproxy", "*", "--resolve", &format!("localhost:{}:127.0.0.1", address.port()), "--cacert"])
+            .args([
+                "-sS",
+                version,
+                "--noproxy",
+                "*",
+                "--resolve",
+                &format!("localhost:{}:127.0.0.1", address.port()),
+                "--cacert",
+            ])
             .arg(&ca)
             .args(["-H", &bearer, "-w", "%{http_code} %{http_version}", &url])
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
-        assert!(text.contains("\"served_by\":\"us\"") && text.contains("200 "), "{version}: {text} {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            text.contains("\"served_by\":\"us\"") && text.contains("200 "),
+            "{version}: {text} {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
     }
     let out = Command::new("nghttp")
-        .args(["-v", "--no-verify", "-H", &format!("authorization: Bearer {token}"), "-H", ":authority: localhost"])
+        .args([
+            "-v",
+            "--no-verify",
+            "-H",
+            &format!("authorization: Bearer {token}"),
+            "-H",
+            ":authority: localhost",
+        ])
         .arg(format!("https://127.0.0.1:{}/a", address.port()))
         .output()
         .unwrap();
@@ -153,11 +222,20 @@ async fn curl_nghttp_and_httpx_get_their_answers_over_tls() {
     assert!(text.contains(":status: 200"), "{text}");
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/h2.py");
-    let out = Command::new(python).arg(script).args([url.as_str(), ca.to_str().unwrap(), &token]).output().unwrap();
+    let out = Command::new(python)
+        .arg(script)
+        .args([url.as_str(), ca.to_str().unwrap(), &token])
+        .output()
+        .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let answers: Vec<serde_json::Value> =
-        String::from_utf8_lossy(&out.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let statuses: Vec<_> = answers.iter().map(|answer| answer["status"].as_u64().unwrap()).collect();
+    let answers: Vec<serde_json::Value> = String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let statuses: Vec<_> = answers
+        .iter()
+        .map(|answer| answer["status"].as_u64().unwrap())
+        .collect();
     assert_eq!(statuses, [401, 200, 200]);
     assert!(answers.iter().all(|answer| answer["version"] == "HTTP/2"));
     assert!(us.seen().iter().all(|seen| seen.only("x-tenant-id") == "cust-1"));

@@ -16,6 +16,8 @@ const OPEN: &str = r#"
       - path: /open/{*rest}
         public: true
         to: { backend: us }
+      - path: /private
+        to: { backend: us }
 "#;
 const OPEN_AND_NEW: &str = r#"
       - path: /open/{*rest}
@@ -23,6 +25,8 @@ const OPEN_AND_NEW: &str = r#"
         to: { backend: us }
       - path: /new
         public: true
+        to: { backend: us }
+      - path: /private
         to: { backend: us }
 "#;
 
@@ -37,7 +41,12 @@ impl House {
     async fn new() -> House {
         let folder = tempfile::tempdir().unwrap();
         let signer = Signer::new(folder.path());
-        House { signer, us: Upstream::start("us").await, eu: Upstream::start("eu").await, folder }
+        House {
+            signer,
+            us: Upstream::start("us").await,
+            eu: Upstream::start("eu").await,
+            folder,
+        }
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -71,7 +80,9 @@ async fn reloads_under_load_lose_no_request_and_close_no_connection() {
                 let mut count = 0_u32;
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                     sender.ready().await.expect("the connection stays open");
-                    let got = read(sender.send_request(open()).await.expect("no lost request")).await.unwrap();
+                    let got = read(sender.send_request(open()).await.expect("no lost request"))
+                        .await
+                        .unwrap();
                     assert_eq!(got.status, 200);
                     count += 1;
                 }
@@ -87,7 +98,11 @@ async fn reloads_under_load_lose_no_request_and_close_no_connection() {
     std::fs::write(house.file(), "listeners: [").unwrap();
     process.signal("HUP");
     process.wait_for("configuration refused");
-    assert_eq!(send(address, get("api.test", "/new", &[])).await.status, 200, "the old one stays");
+    assert_eq!(
+        send(address, get("api.test", "/new", &[])).await.status,
+        200,
+        "the old one stays"
+    );
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let mut total = 0;
     for client in clients {
@@ -101,10 +116,16 @@ async fn a_changed_file_is_seen_without_a_signal() {
     let house = House::new().await;
     house.write(OPEN);
     let mut process = Process::start(&house.file());
-    assert_eq!(send(process.address, get("api.test", "/new", &[])).await.status, 404);
+    assert_eq!(
+        send(process.address, get("api.test", "/new", &[])).await.status,
+        404
+    );
     house.write(OPEN_AND_NEW);
     process.wait_for("configuration reloaded");
-    assert_eq!(send(process.address, get("api.test", "/new", &[])).await.status, 200);
+    assert_eq!(
+        send(process.address, get("api.test", "/new", &[])).await.status,
+        200
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +133,9 @@ async fn what_needs_a_restart_is_refused_by_name() {
     let house = House::new().await;
     house.write(OPEN);
     let mut process = Process::start(&house.file());
-    let text = std::fs::read_to_string(house.file()).unwrap().replace("workers: 1", "workers: 2");
+    let text = std::fs::read_to_string(house.file())
+        .unwrap()
+        .replace("workers: 1", "workers: 2");
     std::fs::write(house.file(), text).unwrap();
     process.signal("HUP");
     let line = process.wait_for("configuration refused");
@@ -130,7 +153,10 @@ async fn sigterm_lets_what_is_in_flight_finish_and_exits_zero() {
     let mut process = Process::start(&house.file());
     let address = process.address;
     let client = tokio::spawn(async move { try_send(address, open()).await });
-    let (mut backend, _) = tokio::time::timeout(PATIENCE, slow.accept()).await.unwrap().unwrap();
+    let (mut backend, _) = tokio::time::timeout(PATIENCE, slow.accept())
+        .await
+        .unwrap()
+        .unwrap();
     let mut head = vec![0; 4096];
     let read = backend.read(&mut head).await.unwrap();
     assert!(read > 0, "the request is in flight");
@@ -138,7 +164,10 @@ async fn sigterm_lets_what_is_in_flight_finish_and_exits_zero() {
     process.wait_for("draining");
     let ready = send(process.admin, get("localhost", "/ready", &[])).await;
     assert_eq!(ready.status, 503, "{}", ready.text());
-    backend.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole").await.unwrap();
+    backend
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole")
+        .await
+        .unwrap();
     let got = client.await.unwrap().expect("the answer in flight arrives");
     assert_eq!((got.status.as_u16(), got.text().as_str()), (200, "whole"));
     assert_eq!(got.header("connection"), Some("close"));
@@ -150,17 +179,26 @@ async fn sigterm_lets_what_is_in_flight_finish_and_exits_zero() {
 async fn a_second_sigterm_ends_at_once() {
     let house = House::new().await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let text = config(&house.signer, &house.us, &house.eu, "1000000/s", OPEN)
-        .replace(&house.us.url(), &format!("http://{}", silent.local_addr().unwrap()));
+    let text = config(&house.signer, &house.us, &house.eu, "1000000/s", OPEN).replace(
+        &house.us.url(),
+        &format!("http://{}", silent.local_addr().unwrap()),
+    );
     std::fs::write(house.file(), text).unwrap();
     let mut process = Process::start(&house.file());
     let address = process.address;
     let client = tokio::spawn(async move { try_send(address, open()).await.is_err() });
-    let _held = tokio::time::timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    let _held = tokio::time::timeout(PATIENCE, silent.accept())
+        .await
+        .unwrap()
+        .unwrap();
     process.signal("TERM");
     process.wait_for("draining");
     process.signal("TERM");
-    let ended = tokio::time::timeout(Duration::from_secs(10), tokio::task::spawn_blocking(move || process.wait())).await;
+    let ended = tokio::time::timeout(
+        Duration::from_secs(10),
+        tokio::task::spawn_blocking(move || process.wait()),
+    )
+    .await;
     assert!(ended.is_ok(), "it ends without waiting for the one in flight");
     assert!(client.await.unwrap());
 }
@@ -174,8 +212,14 @@ async fn live_ready_and_metrics_are_served_by_the_admin_listener() {
     for path in ["/live", "/ready"] {
         let got = send(process.admin, get("localhost", path, &[])).await;
         assert_eq!(got.status, 200, "{path}: {}", got.text());
-        assert_eq!(send(process.address, get("api.test", path, &[])).await.status, 404, "not on a public listener");
+        assert_eq!(
+            send(process.address, get("api.test", path, &[])).await.status,
+            404,
+            "not on a public listener"
+        );
     }
-    let metrics = send(process.admin, get("localhost", "/metrics", &[])).await.text();
+    let metrics = send(process.admin, get("localhost", "/metrics", &[]))
+        .await
+        .text();
     assert!(metrics.contains("tollgate_requests_total"), "{metrics}");
 }

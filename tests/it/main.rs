@@ -1,5 +1,14 @@
 //! Behaviour against the running gateway: real sockets, ports that the system chose, real backends.
-#![allow(unreachable_pub, unused_qualifications, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
+#![allow(
+    unreachable_pub,
+    unused_qualifications,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 mod support;
 

@@ -20,7 +20,7 @@ const ROUTES: &str = r#"
         public: true
         to: { backend: us }
       - path: /admin/{*rest}
-        access: { all-roles: [admin] }
+        access: { roles: [admin] }
         to: { backend: us }
       - path: /scoped
         access: { scopes: [write] }
@@ -47,16 +47,27 @@ async fn what_no_route_allows_is_404_and_never_open() {
 #[tokio::test]
 async fn a_wrong_method_is_405_with_allow() {
     let fixture = Fixture::with_routes(ROUTES).await;
-    let got = send(fixture.address, request("DELETE", "api.test", "/only-get", &[], "")).await;
+    let got = send(
+        fixture.address,
+        request("DELETE", "api.test", "/only-get", &[], ""),
+    )
+    .await;
     assert_eq!(got.status, 405);
-    assert!(got.header("allow").is_some_and(|allow| allow.contains("GET")), "{got:?}");
+    assert!(
+        got.header("allow").is_some_and(|allow| allow.contains("GET")),
+        "{got:?}"
+    );
 }
 
 #[tokio::test]
 async fn the_host_is_compared_without_case_and_port() {
     let fixture = Fixture::with_routes(ROUTES).await;
     for host in ["api.test", "API.test", "api.test:8443", "Api.Test:80"] {
-        assert_eq!(send(fixture.address, get(host, "/open/a", &[])).await.status, 200, "{host}");
+        assert_eq!(
+            send(fixture.address, get(host, "/open/a", &[])).await.status,
+            200,
+            "{host}"
+        );
     }
 }
 
@@ -81,10 +92,26 @@ async fn the_backend_gets_the_path_that_was_matched() {
 async fn no_spelling_of_a_protected_path_gets_past_its_rule() {
     let fixture = Fixture::with_routes(ROUTES).await;
     let spellings = [
-        "/admin/x", "//admin/x", "/./admin/x", "/open/../admin/x", "/open/%2e%2e/admin/x", "/open/.%2e/admin/x",
-        "/open/%252e%252e/admin/x", "/%61dmin/x", "/admin/./x", "/open/..;/admin/x", "/open/..%2fadmin/x",
-        "/open/..%5cadmin/x", "/open/..\\admin/x", "/open/%2e%2e%2fadmin/x", "/open/x/../../admin/x", "/open/%00/../admin/x",
-        "/open/..%c0%afadmin/x", "/open//..//admin/x", "/open/;/../admin/x", "/admin%2fx",
+        "/admin/x",
+        "//admin/x",
+        "/./admin/x",
+        "/open/../admin/x",
+        "/open/%2e%2e/admin/x",
+        "/open/.%2e/admin/x",
+        "/open/%252e%252e/admin/x",
+        "/%61dmin/x",
+        "/admin/./x",
+        "/open/..;/admin/x",
+        "/open/..%2fadmin/x",
+        "/open/..%5cadmin/x",
+        "/open/..\\admin/x",
+        "/open/%2e%2e%2fadmin/x",
+        "/open/x/../../admin/x",
+        "/open/%00/../admin/x",
+        "/open/..%c0%afadmin/x",
+        "/open//..//admin/x",
+        "/open/;/../admin/x",
+        "/admin%2fx",
     ];
     for target in spellings {
         let answer = raw(
@@ -92,7 +119,11 @@ async fn no_spelling_of_a_protected_path_gets_past_its_rule() {
             format!("GET {target} HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n").as_bytes(),
         )
         .await;
-        let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
+        let line = String::from_utf8_lossy(&answer)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         assert!(
             line.contains(" 400") || line.contains(" 401") || line.contains(" 404"),
             "{target}: {line}"
@@ -108,21 +139,49 @@ async fn scopes_and_roles_are_asked_for_with_403() {
     let fixture = Fixture::with_routes(ROUTES).await;
     let claims = serde_json::json!({"customer_id": "cust-1", "region": "us-1", "sub": "u", "scope": "read", "roles": ["viewer"]});
     let token = fixture.token_with(claims);
-    let got = send(fixture.address, get("api.test", "/scoped", &[("authorization", &token)])).await;
-    assert_eq!((got.status.as_u16(), got.json()["code"].as_str()), (403, Some("scope_missing")));
+    let got = send(
+        fixture.address,
+        get("api.test", "/scoped", &[("authorization", &token)]),
+    )
+    .await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()["code"].as_str()),
+        (403, Some("scope_missing"))
+    );
     let challenge = got.header("www-authenticate").expect("a challenge");
-    assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"write\""), "{challenge}");
-    let got = send(fixture.address, get("api.test", "/admin/x", &[("authorization", &token)])).await;
-    assert_eq!((got.status.as_u16(), got.json()["code"].as_str()), (403, Some("role_missing")));
+    assert!(
+        challenge.contains("insufficient_scope") && challenge.contains("scope=\"write\""),
+        "{challenge}"
+    );
+    let got = send(
+        fixture.address,
+        get("api.test", "/admin/x", &[("authorization", &token)]),
+    )
+    .await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()["code"].as_str()),
+        (403, Some("role_missing"))
+    );
     let claims = serde_json::json!({"customer_id": "cust-1", "region": "us-1", "sub": "u", "scope": "write read", "roles": ["admin"]});
     let token = fixture.token_with(claims);
     for path in ["/scoped", "/admin/x"] {
-        assert_eq!(send(fixture.address, get("api.test", path, &[("authorization", &token)])).await.status, 200);
+        assert_eq!(
+            send(
+                fixture.address,
+                get("api.test", path, &[("authorization", &token)])
+            )
+            .await
+            .status,
+            200
+        );
     }
 }
 
 #[tokio::test]
 async fn a_removed_route_says_so_aruba_109() {
     let fixture = Fixture::with_routes(ROUTES).await;
-    assert_eq!(send(fixture.address, get("api.test", "/gone", &[])).await.status, 410);
+    assert_eq!(
+        send(fixture.address, get("api.test", "/gone", &[])).await.status,
+        410
+    );
 }

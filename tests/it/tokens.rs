@@ -15,12 +15,29 @@ const ROUTES: &str = r#"
 async fn without_a_token_the_challenge_names_no_error_and_with_a_bad_one_it_does() {
     let fixture = Fixture::with_routes(ROUTES).await;
     let got = send(fixture.address, get("api.test", "/a", &[])).await;
-    assert_eq!((got.status.as_u16(), got.json()["code"].as_str()), (401, Some("credentials_missing")));
+    assert_eq!(
+        (got.status.as_u16(), got.json()["code"].as_str()),
+        (401, Some("credentials_missing"))
+    );
     let challenge = got.header("www-authenticate").expect("a challenge");
-    assert!(challenge.starts_with("Bearer") && !challenge.contains("error"), "{challenge}");
-    let got = send(fixture.address, get("api.test", "/a", &[("authorization", "Bearer abc.def.ghi")])).await;
-    assert_eq!((got.status.as_u16(), got.json()["code"].as_str()), (401, Some("credentials_invalid")));
-    assert!(got.header("www-authenticate").is_some_and(|value| value.contains("error=\"invalid_token\"")), "{got:?}");
+    assert!(
+        challenge.starts_with("Bearer") && !challenge.contains("error"),
+        "{challenge}"
+    );
+    let got = send(
+        fixture.address,
+        get("api.test", "/a", &[("authorization", "Bearer abc.def.ghi")]),
+    )
+    .await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()["code"].as_str()),
+        (401, Some("credentials_invalid"))
+    );
+    assert!(
+        got.header("www-authenticate")
+            .is_some_and(|value| value.contains("error=\"invalid_token\"")),
+        "{got:?}"
+    );
     assert!(fixture.us.seen().is_empty());
 }
 
@@ -28,11 +45,27 @@ async fn without_a_token_the_challenge_names_no_error_and_with_a_bad_one_it_does
 async fn a_token_is_refused_twice_and_a_good_one_accepted_twice() {
     let fixture = Fixture::with_routes(ROUTES).await;
     let good = fixture.token("cust-1", "us-1");
-    let expired = fixture.token_with(serde_json::json!({"customer_id": "cust-1", "sub": "u", "exp": 1_000_000}));
+    let expired =
+        fixture.token_with(serde_json::json!({"customer_id": "cust-1", "sub": "u", "exp": 1_000_000}));
     for _ in 0..2 {
-        assert_eq!(send(fixture.address, get("api.test", "/a", &[("authorization", &good)])).await.status, 200);
-        let got = send(fixture.address, get("api.test", "/a", &[("authorization", &expired)])).await;
-        assert_eq!((got.status.as_u16(), got.json()["code"].as_str()), (401, Some("token_expired")));
+        assert_eq!(
+            send(
+                fixture.address,
+                get("api.test", "/a", &[("authorization", &good)])
+            )
+            .await
+            .status,
+            200
+        );
+        let got = send(
+            fixture.address,
+            get("api.test", "/a", &[("authorization", &expired)]),
+        )
+        .await;
+        assert_eq!(
+            (got.status.as_u16(), got.json()["code"].as_str()),
+            (401, Some("token_expired"))
+        );
     }
 }
 
@@ -45,7 +78,11 @@ async fn two_authorization_fields_are_refused() {
         format!("GET /a HTTP/1.1\r\nHost: api.test\r\nAuthorization: {token}\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n").as_bytes(),
     )
     .await;
-    let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
+    let line = String::from_utf8_lossy(&answer)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     assert!(line.contains(" 400") || line.contains(" 401"), "{line}");
     assert!(fixture.us.seen().is_empty());
 }
@@ -54,24 +91,41 @@ async fn two_authorization_fields_are_refused() {
 async fn a_removed_key_stops_working_on_the_next_request_after_a_reload() {
     let fixture = Fixture::with_routes(ROUTES).await;
     let token = fixture.token("cust-1", "us-1");
-    assert_eq!(send(fixture.address, get("api.test", "/a", &[("authorization", &token)])).await.status, 200);
+    assert_eq!(
+        send(
+            fixture.address,
+            get("api.test", "/a", &[("authorization", &token)])
+        )
+        .await
+        .status,
+        200
+    );
     let other = crate::support::keys::Signer::new(fixture.folder());
     std::fs::write(fixture.folder().join("jwks.json"), other.jwks("k2").to_string()).unwrap();
     fixture.reload_with_limit("1000000/s", ROUTES).await;
-    let got = send(fixture.address, get("api.test", "/a", &[("authorization", &token)])).await;
+    let got = send(
+        fixture.address,
+        get("api.test", "/a", &[("authorization", &token)]),
+    )
+    .await;
     assert_eq!(got.status, 401, "a cached token does not outlive its key");
 }
 
 /// The Python of the tests' virtual environment (`make test` makes it). In CI a missing one is a failure.
 pub fn python() -> Option<String> {
-    let python = std::env::var("TOLLGATE_TEST_PYTHON").unwrap_or_else(|_| {
-        format!("{}/target/venv/bin/python", env!("CARGO_MANIFEST_DIR"))
-    });
-    let usable = Command::new(&python).args(["-c", "import jwt, httpx, cryptography"]).output().is_ok_and(|out| out.status.success());
+    let python = std::env::var("TOLLGATE_TEST_PYTHON")
+        .unwrap_or_else(|_| format!("{}/target/venv/bin/python", env!("CARGO_MANIFEST_DIR")));
+    let usable = Command::new(&python)
+        .args(["-c", "import jwt, httpx, cryptography"])
+        .output()
+        .is_ok_and(|out| out.status.success());
     if usable {
         return Some(python);
     }
-    assert!(std::env::var_os("CI").is_none(), "no Python with PyJWT and httpx at {python}: run `make test`");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "no Python with PyJWT and httpx at {python}: run `make test`"
+    );
     eprintln!("skipped: no Python with PyJWT and httpx at {python} (run `make test` once)");
     None
 }
@@ -81,7 +135,11 @@ async fn tokens_of_a_foreign_library_are_accepted_and_its_forgeries_refused() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/mint.py");
-    let out = Command::new(python).arg(script).arg(folder.path()).output().expect("to run Python");
+    let out = Command::new(python)
+        .arg(script)
+        .arg(folder.path())
+        .output()
+        .expect("to run Python");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let tokens: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     let us = Upstream::start("us").await;
@@ -128,7 +186,8 @@ apis:
             let got = send(address, get("api.test", "/a", &[("authorization", &value)])).await;
             assert_eq!(got.status, 401, "{name}: {}", got.text());
             assert!(
-                got.header("www-authenticate").is_some_and(|value| value.contains("invalid_token")),
+                got.header("www-authenticate")
+                    .is_some_and(|value| value.contains("invalid_token")),
                 "{name}: {got:?}"
             );
         }

@@ -42,7 +42,9 @@ pub async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Got {
 
 /// The same; the error of a connection that broke.
 pub async fn try_send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Got, hyper::Error> {
-    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let task = tokio::spawn(connection);
     let answer = sender.send_request(request).await?;
@@ -54,17 +56,25 @@ pub async fn try_send(address: SocketAddr, request: Request<Full<Bytes>>) -> Res
 
 /// A kept-alive HTTP/1.1 connection.
 pub async fn connect(address: SocketAddr) -> hyper::client::conn::http1::SendRequest<Full<Bytes>> {
-    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("a handshake");
     tokio::spawn(connection);
     sender
 }
 
 /// A kept-alive HTTP/2 connection with prior knowledge.
 pub async fn connect_h2(address: SocketAddr) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
-    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
     let (sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("a handshake");
     tokio::spawn(connection);
     sender
 }
@@ -74,7 +84,12 @@ pub async fn read(answer: Response<hyper::body::Incoming>) -> Result<Got, hyper:
     let (parts, body) = answer.into_parts();
     let collected = body.collect().await?;
     let trailers = collected.trailers().cloned();
-    Ok(Got { status: parts.status, headers: parts.headers, body: collected.to_bytes(), trailers })
+    Ok(Got {
+        status: parts.status,
+        headers: parts.headers,
+        body: collected.to_bytes(),
+        trailers,
+    })
 }
 
 /// A GET with a host, a path and fields.
@@ -83,19 +98,31 @@ pub fn get(host: &str, target: &str, fields: &[(&str, &str)]) -> Request<Full<By
 }
 
 /// Any request.
-pub fn request(method: &str, host: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Request<Full<Bytes>> {
+pub fn request(
+    method: &str,
+    host: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Request<Full<Bytes>> {
     let mut builder = Request::builder().method(method).uri(target).header("host", host);
     for (name, value) in fields {
         builder = builder.header(*name, *value);
     }
-    builder.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a request")
+    builder
+        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+        .expect("a request")
 }
 
 /// Writes raw bytes, reads until the other side closes.
 pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
     stream.write_all(bytes).await.expect("to write");
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server to close");
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer))
+        .await
+        .expect("the server to close");
     answer
 }

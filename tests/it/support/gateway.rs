@@ -31,7 +31,15 @@ impl Fixture {
         let (us, eu) = (Upstream::start("us").await, Upstream::start("eu").await);
         let text = config(&signer, &us, &eu, rate, routes);
         let (gateway, address, admin) = start(&text).await;
-        Fixture { gateway, address, admin, us, eu, signer, folder }
+        Fixture {
+            gateway,
+            address,
+            admin,
+            us,
+            eu,
+            signer,
+            folder,
+        }
     }
 
     /// A `Bearer …` value for a customer whose home is `region`.
@@ -41,7 +49,9 @@ impl Fixture {
 
     /// The same for another user.
     pub fn token_for(&self, customer: &str, region: &str, subject: &str) -> String {
-        self.token_with(serde_json::json!({"customer_id": customer, "region": region, "sub": subject, "scope": "read"}))
+        self.token_with(
+            serde_json::json!({"customer_id": customer, "region": region, "sub": subject, "scope": "read"}),
+        )
     }
 
     /// A token with these claims over the usual `iss`, `aud`, `exp`.
@@ -52,7 +62,10 @@ impl Fixture {
     /// Replaces the configuration of the running gateway.
     pub async fn reload_with_limit(&self, rate: &str, routes: &str) {
         let text = config(&self.signer, &self.us, &self.eu, rate, routes);
-        self.gateway.reload(plan(&text)).await.expect("a good configuration");
+        self.gateway
+            .reload(plan(&text))
+            .await
+            .expect("a good configuration");
     }
 
     /// The folder of this fixture's files.
@@ -63,12 +76,15 @@ impl Fixture {
 
 /// A plan from text; every diagnostic is a failure of the test.
 pub fn plan(text: &str) -> tollgate::config::plan::Plan {
-    tollgate::config::load_text(text, "test.yaml", &|_| None).unwrap_or_else(|found| panic!("{found:#?}\n{text}"))
+    tollgate::config::load_text(text, "test.yaml", &|_| None)
+        .unwrap_or_else(|found| panic!("{found:#?}\n{text}"))
 }
 
 /// Starts a gateway from text: it, its first listener and its admin listener.
 pub async fn start(text: &str) -> (Gateway, SocketAddr, SocketAddr) {
-    let gateway = Gateway::start(plan(text), Options::default()).await.expect("to start");
+    let gateway = Gateway::start(plan(text), Options::default())
+        .await
+        .expect("to start");
     let address = gateway.addresses()[0];
     let admin = gateway.admin_address().expect("an admin listener");
     (gateway, address, admin)

@@ -18,7 +18,10 @@ pub struct Signer {
 impl Signer {
     pub fn new(folder: &Path) -> Signer {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
-        let signer = Signer { pair, public_file: folder.join("jwks.json") };
+        let signer = Signer {
+            pair,
+            public_file: folder.join("jwks.json"),
+        };
         std::fs::write(&signer.public_file, signer.jwks("k1").to_string()).expect("to write");
         signer
     }
@@ -34,13 +37,20 @@ impl Signer {
 
     /// A token with these claims over `iss`, `aud`, `iat`, `exp` (one hour).
     pub fn sign(&self, claims: serde_json::Value) -> String {
-        self.sign_with(serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": "k1"}), claims)
+        self.sign_with(
+            serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": "k1"}),
+            claims,
+        )
     }
 
     /// A token with this header; a claim of `null` is left out.
     pub fn sign_with(&self, header: serde_json::Value, claims: serde_json::Value) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("time").as_secs();
-        let mut all = serde_json::json!({"iss": "https://idp.example/", "aud": "api", "iat": now, "exp": now + 3600});
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("time")
+            .as_secs();
+        let mut all =
+            serde_json::json!({"iss": "https://idp.example/", "aud": "api", "iat": now, "exp": now + 3600});
         for (name, value) in claims.as_object().expect("an object") {
             if value.is_null() {
                 all.as_object_mut().expect("an object").remove(name);
@@ -48,9 +58,15 @@ impl Signer {
                 all[name] = value.clone();
             }
         }
-        let message =
-            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(all.to_string()));
-        let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).expect("a signature");
+        let message = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header.to_string()),
+            URL_SAFE_NO_PAD.encode(all.to_string())
+        );
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), message.as_bytes())
+            .expect("a signature");
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
     }
 }

@@ -64,7 +64,10 @@ impl Process {
 
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill");
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()
+            .expect("kill");
         assert!(sent.success());
     }
 
@@ -86,8 +89,14 @@ impl Drop for Process {
 }
 
 fn address_in(line: &str) -> SocketAddr {
-    let start = line.find("address=").unwrap_or_else(|| panic!("no address in {line:?}")) + "address=".len();
+    let start = line
+        .find("address=")
+        .unwrap_or_else(|| panic!("no address in {line:?}"))
+        + "address=".len();
     let rest = &line[start..];
     let end = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
-    rest[..end].trim_matches('"').parse().unwrap_or_else(|error| panic!("{error} in {line:?}"))
+    rest[..end]
+        .trim_matches('"')
+        .parse()
+        .unwrap_or_else(|error| panic!("{error} in {line:?}"))
 }

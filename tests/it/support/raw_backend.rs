@@ -16,7 +16,11 @@ pub struct RawRequest {
 impl RawRequest {
     /// All values of a field.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect()
+        self.fields
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+            .collect()
     }
 }
 
@@ -36,19 +40,28 @@ impl Drop for RawBackend {
 
 impl RawBackend {
     pub async fn start() -> RawBackend {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let faults = Arc::new(Mutex::new(Vec::new()));
         let (seen, wrong) = (requests.clone(), faults.clone());
         let task = tokio::spawn(async move {
             loop {
-                let Ok((stream, _)) = listener.accept().await else { continue };
+                let Ok((stream, _)) = listener.accept().await else {
+                    continue;
+                };
                 let (seen, wrong) = (seen.clone(), wrong.clone());
                 tokio::spawn(async move { serve(stream, &seen, &wrong).await });
             }
         });
-        RawBackend { address, requests, faults, task }
+        RawBackend {
+            address,
+            requests,
+            faults,
+            task,
+        }
     }
 
     /// Takes what arrived since the last time: requests, and what could not be read strictly.
@@ -68,13 +81,20 @@ async fn serve(mut stream: tokio::net::TcpStream, seen: &Mutex<Vec<RawRequest>>,
                 Parsed::One(request, used) => {
                     buffer.drain(..used);
                     seen.lock().expect("the record").push(request);
-                    if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.is_err() {
+                    if stream
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }
                 Parsed::More => break,
                 Parsed::Wrong(what) => {
-                    wrong.lock().expect("the record").push(format!("{what}: {}", String::from_utf8_lossy(&buffer)));
+                    wrong
+                        .lock()
+                        .expect("the record")
+                        .push(format!("{what}: {}", String::from_utf8_lossy(&buffer)));
                     return;
                 }
             }
@@ -94,8 +114,12 @@ enum Parsed {
 }
 
 fn parse(bytes: &[u8]) -> Parsed {
-    let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return Parsed::More };
-    let Ok(head) = std::str::from_utf8(&bytes[..end]) else { return Parsed::Wrong("a head that is not UTF-8") };
+    let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else {
+        return Parsed::More;
+    };
+    let Ok(head) = std::str::from_utf8(&bytes[..end]) else {
+        return Parsed::Wrong("a head that is not UTF-8");
+    };
     let mut lines = head.split("\r\n");
     let line = lines.next().unwrap_or_default().to_owned();
     let parts: Vec<&str> = line.split(' ').collect();
@@ -107,13 +131,19 @@ fn parse(bytes: &[u8]) -> Parsed {
         if field.contains(['\r', '\n', '\0']) || field.starts_with([' ', '\t']) {
             return Parsed::Wrong("a field line with control characters or folding");
         }
-        let Some((name, value)) = field.split_once(':') else { return Parsed::Wrong("a field without a colon") };
+        let Some((name, value)) = field.split_once(':') else {
+            return Parsed::Wrong("a field without a colon");
+        };
         if name.is_empty() || name.contains([' ', '\t']) {
             return Parsed::Wrong("a field name with blanks");
         }
         fields.push((name.to_owned(), value.trim().to_owned()));
     }
-    let request = RawRequest { line, fields, body: Vec::new() };
+    let request = RawRequest {
+        line,
+        fields,
+        body: Vec::new(),
+    };
     let (codings, lengths) = (request.all("transfer-encoding"), request.all("content-length"));
     if codings.len() + lengths.len() > 1 {
         return Parsed::Wrong("more than one framing field");
@@ -139,7 +169,10 @@ fn parse(bytes: &[u8]) -> Parsed {
     if rest.len() < length {
         return Parsed::More;
     }
-    let request = RawRequest { body: rest[..length].to_vec(), ..request };
+    let request = RawRequest {
+        body: rest[..length].to_vec(),
+        ..request
+    };
     Parsed::One(request, end + 4 + length)
 }
 

@@ -25,8 +25,14 @@ impl Seen {
     /// The only value of a field; panics when it is missing or repeated.
     pub fn only(&self, name: &str) -> &str {
         let mut values = self.headers.get_all(name).iter();
-        let value = values.next().unwrap_or_else(|| panic!("no {name} in {:?}", self.headers));
-        assert!(values.next().is_none(), "{name} is repeated in {:?}", self.headers);
+        let value = values
+            .next()
+            .unwrap_or_else(|| panic!("no {name} in {:?}", self.headers));
+        assert!(
+            values.next().is_none(),
+            "{name} is repeated in {:?}",
+            self.headers
+        );
         value.to_str().expect("a printable value")
     }
 }
@@ -57,13 +63,17 @@ impl Upstream {
     }
 
     async fn start_protocol(name: &'static str, h2: bool) -> Upstream {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let record = seen.clone();
         let task = tokio::spawn(async move {
             loop {
-                let Ok((stream, _)) = listener.accept().await else { continue };
+                let Ok((stream, _)) = listener.accept().await else {
+                    continue;
+                };
                 let record = record.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let record = record.clone();
@@ -76,12 +86,19 @@ impl Upstream {
                             .serve_connection(io, service)
                             .await;
                     } else {
-                        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                        let _ = hyper::server::conn::http1::Builder::new()
+                            .serve_connection(io, service)
+                            .await;
                     }
                 });
             }
         });
-        Upstream { address, name, seen, task }
+        Upstream {
+            address,
+            name,
+            seen,
+            task,
+        }
     }
 
     /// The base URL.
@@ -116,7 +133,11 @@ async fn answer(
     let length = body.len();
     record.lock().expect("the record").push(Seen {
         method: parts.method,
-        target: parts.uri.path_and_query().map(|target| target.to_string()).unwrap_or_default(),
+        target: parts
+            .uri
+            .path_and_query()
+            .map(|target| target.to_string())
+            .unwrap_or_default(),
         headers: parts.headers,
         body,
         trailers,
@@ -126,6 +147,8 @@ async fn answer(
         .header("x-served-by", name)
         .header("connection", "x-hop")
         .header("x-hop", "must not pass")
-        .body(Full::new(Bytes::from(format!("{{\"served_by\":\"{name}\",\"received\":{length}}}"))))
+        .body(Full::new(Bytes::from(format!(
+            "{{\"served_by\":\"{name}\",\"received\":{length}}}"
+        ))))
         .expect("an answer")
 }
