@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::sync::Mutex;
 
 pub use error::StartError;
@@ -30,7 +29,7 @@ use crate::net::peer::Peer;
 use crate::pipeline;
 use crate::reply::Reply;
 use crate::server::drain::{Drained, Life, Phase};
-use crate::server::handler::Handler;
+use crate::server::handler::{Handler, Incoming};
 use crate::server::listener::{Listener, Mode};
 use crate::server::tls::Tls;
 use crate::server::worker::{self, Server};

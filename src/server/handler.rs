@@ -15,7 +15,7 @@ use futures_util::future::CatchUnwind;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+pub use hyper::body::Incoming;
 
 use super::drain::Phase;
 use super::progress::{InFlight, Progress};
