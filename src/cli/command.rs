@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{demo, dev_cert, run, stub};
+use super::{demo, dev_cert, run, stub, token};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ enum Command {
     Stub(stub::Args),
     /// Make a certificate and its key for development
     DevCert(dev_cert::Args),
+    /// Mint and inspect bearer tokens
+    Token(token::Args),
 }
 
 /// The program: reads the command line, runs the command.
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(&args),
             Command::Stub(args) => stub::run(&args),
             Command::DevCert(args) => dev_cert::run(&args),
+            Command::Token(args) => token::run(&args),
         },
         Err(error) => {
             // A reader that went away is no error.

@@ -8,6 +8,7 @@ mod inventory;
 mod run;
 mod stub;
 mod terminal;
+mod token;
 
 pub use command::{Exit, main};
 
