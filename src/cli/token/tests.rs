@@ -4,7 +4,7 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::{Command, inspect, mint};
-use crate::base::clock::UnixTime;
+use crate::base::clock::{Clock, UnixTime};
 use crate::config::plan::Algorithm;
 use crate::jose::algorithm;
 use crate::jose::compact;
@@ -195,4 +195,93 @@ fn a_token_is_described_with_its_times_in_words() {
     }
     assert!(inspect::described("a.b", NOW).is_err());
     assert!(inspect::described("a.b.c", NOW).is_err());
+}
+
+/// A gateway of one issuer with a shared secret, and a token of that issuer with more options.
+fn asked(more: &[&str], issuer: &str) -> Result<(String, String), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let configuration = folder.path().join("tollgate.yaml");
+    std::fs::write(
+        &configuration,
+        CONFIGURATION.replace("ISSUER", "https://idp.example/"),
+    )
+    .unwrap();
+    let plan = crate::config::load(&configuration, &|_| None).unwrap();
+    let options = [
+        "--secret-file",
+        secret.to_str().unwrap(),
+        "--issuer",
+        issuer,
+        "--audience",
+        "central",
+    ];
+    let token = mint(&[&options[..], more].concat()).unwrap().remove(0);
+    let clock = Clock::manual(NOW);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (issuer, identity) = runtime.block_on(inspect::judged(&token, &plan, &clock))?;
+    Ok((
+        issuer,
+        identity
+            .customer
+            .map(|customer| customer.to_string())
+            .unwrap_or_default(),
+    ))
+}
+
+const CONFIGURATION: &str = "
+listeners:
+  - address: 127.0.0.1:0
+issuers:
+  idp:
+    issuer: ISSUER
+    audience: [central]
+    algorithms: [HS256]
+    keys: { secret: { file: secret } }
+    claims: { customer: customer_id }
+backends:
+  one: { endpoints: [http://127.0.0.1:9] }
+apis:
+  one:
+    hosts: ['*']
+    credentials: [bearer: idp]
+    routes:
+      - { path: '/{*rest}', access: {}, to: { backend: one } }
+";
+
+#[test]
+fn a_token_is_judged_as_the_gateway_would() {
+    let us = "https://idp.example/";
+    let accepted = asked(&["--claim", "customer_id=acme"], us).unwrap();
+    assert_eq!(accepted, ("idp".to_owned(), "acme".to_owned()));
+    for (more, issuer, said) in [
+        (&["--ago", "2h"][..], us, "idp: the token has expired"),
+        (
+            &["--claim", "aud=elsewhere"][..],
+            us,
+            "idp: the token is for another audience",
+        ),
+        (
+            &["--claim", "exp=\"soon\""][..],
+            us,
+            "idp: the exp claim is missing or has the wrong type",
+        ),
+        (
+            &["--claim", "customer_id=7"][..],
+            us,
+            "idp: the customer claim has the wrong form",
+        ),
+        (
+            &[][..],
+            "https://other.example/",
+            "no issuer of the configuration has the `iss` claim",
+        ),
+    ] {
+        let refused = asked(more, issuer).unwrap_err();
+        assert!(refused.contains(said), "{more:?}: {refused}");
+    }
 }
