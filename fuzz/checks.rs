@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 use tollgate::base::clock::UnixTime;
 use tollgate::base::secret::Secret;
+use tollgate::config;
+use tollgate::config::diagnostic::Severity;
 use tollgate::config::plan::Algorithm;
 use tollgate::http::{authorization, forwarded, guard::Guard, path, query};
 use tollgate::jose::verify::{Policy, verify};
@@ -284,4 +286,25 @@ fn is_signed(token: &str) -> bool {
             .decode(mac)
             .is_ok_and(|mac| mac == signature(signed))
     })
+}
+
+/// Any text is either a plan or a list of findings, at least one of which is an error with a message.
+pub(crate) fn config_yaml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let environment = |name: &str| (name == "SECRET").then(|| "do-not-show-me".to_owned());
+    match config::load_text(text, "fuzz.yaml", &environment) {
+        Ok(plan) => assert!(!plan.listeners.is_empty(), "{text}"),
+        Err(findings) => {
+            assert!(
+                findings.iter().any(|finding| finding.severity == Severity::Error),
+                "{text}"
+            );
+            for finding in findings {
+                assert!(!finding.message.is_empty());
+                assert!(!format!("{finding:?}").contains("do-not-show-me"), "{finding:?}");
+            }
+        }
+    }
 }

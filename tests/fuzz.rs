@@ -5,6 +5,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
@@ -243,5 +244,44 @@ fn a_token_is_accepted_only_if_it_is_signed_and_says_what_is_asked_for() {
             "=",
         ],
         checks::jws,
+    );
+}
+
+#[test]
+fn any_text_is_a_plan_or_a_list_of_findings() {
+    drive(
+        "config_yaml",
+        &[
+            "listeners:\n",
+            "  - address: 127.0.0.1:8080\n",
+            "backends:\n",
+            "  b: { endpoints: [http://127.0.0.1:9000] }\n",
+            "apis:\n",
+            "  a:\n    hosts: [\"*\"]\n",
+            "    routes:\n",
+            "      - path: /{*rest}\n",
+            "        public: true\n",
+            "        to: { backend: b }\n",
+            "limits:\n",
+            "  l: { rate: 7/s, burst: 7, per: customer }\n",
+            "&x",
+            "*x",
+            "<<: *x\n",
+            "${SECRET}",
+            "${NOTHING:-1}",
+            "{",
+            "}",
+            "[",
+            ": ",
+            "\n",
+            "- ",
+            "!!binary ",
+            "|\n",
+            "\"",
+            "'",
+            "include: fuzz.yaml\n",
+            "issuers:\n  i: { issuer: \"${SECRET}\", audience: a, algorithms: ES256, keys: { secret: { environment: SECRET } } }\n",
+        ],
+        checks::config_yaml,
     );
 }

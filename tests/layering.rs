@@ -5,7 +5,11 @@
 //! against the order of a floor, fails with file, line and the arrow. Third-party crates have homes; naming one
 //! elsewhere fails the same way. `#[cfg(test)]` items are exempt: tests may reach for whatever proves the point.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::path::{Path, PathBuf};
 

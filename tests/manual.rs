@@ -1,11 +1,12 @@
 //! The manual says what is true: commands, flags, make targets, metrics and configuration keys that it names exist, its
 //! configurations load, its links lead somewhere, and nothing that exists is left out of the lists that claim to be whole.
 //!
-//! Marks in the pages: a fenced block `yaml config` is a whole configuration and must pass `tollgate check`; a plain `yaml`
+//! Marks in the pages: a fenced block `yaml config` is a whole configuration and must load; a plain `yaml`
 //! block is a fragment.
 
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::expect_used,
     clippy::panic,
     reason = "a test may stop at the first surprise"
@@ -242,7 +243,7 @@ fn every_metric_in_the_manual_and_in_the_deployment_exists() {
 }
 
 #[test]
-fn every_configuration_in_the_manual_passes_the_check() {
+fn every_configuration_in_the_manual_loads() {
     let folder = tempfile::tempdir().unwrap();
     let mut seen = 0;
     let mut wrong = Vec::new();
@@ -254,19 +255,8 @@ fn every_configuration_in_the_manual_passes_the_check() {
             seen += 1;
             let file = folder.path().join(format!("{seen}.yaml"));
             std::fs::write(&file, &block.text).unwrap();
-            let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-                .args(["check", "--config"])
-                .arg(&file)
-                .output()
-                .unwrap();
-            if !output.status.success() {
-                let said = [output.stdout, output.stderr].concat();
-                wrong.push(format!(
-                    "{}:{}: {}",
-                    page.name,
-                    block.line,
-                    String::from_utf8_lossy(&said)
-                ));
+            if let Err(findings) = tollgate::config::load(&file, &|_| None) {
+                wrong.push(format!("{}:{}: {findings:#?}", page.name, block.line));
             }
         }
     }
