@@ -264,6 +264,63 @@ fn every_configuration_in_the_manual_loads() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The sections of the configuration, and the keys anywhere in it, from its schema.
+fn configuration_keys() -> (BTreeSet<String>, BTreeSet<String>) {
+    fn walk(schema: &serde_json::Value, out: &mut BTreeSet<String>) {
+        if let Some(properties) = schema.get("properties").and_then(serde_json::Value::as_object) {
+            out.extend(properties.keys().cloned());
+        }
+        match schema {
+            serde_json::Value::Object(members) => members.values().for_each(|below| walk(below, out)),
+            serde_json::Value::Array(items) => items.iter().for_each(|below| walk(below, out)),
+            _ => {}
+        }
+    }
+    let schema: serde_json::Value = serde_json::from_str(&tollgate::config::schema::published()).unwrap();
+    let sections = schema["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    let mut keys = BTreeSet::new();
+    walk(&schema, &mut keys);
+    (sections, keys)
+}
+
+#[test]
+fn configuration_keys_in_the_manual_are_spelled_as_in_the_file() {
+    let (sections, keys) = configuration_keys();
+    let mut wrong = Vec::new();
+    for page in pages() {
+        for span in spans(&page.text) {
+            let path = span.split(": ").next().unwrap_or(&span).trim_end_matches(':');
+            let is_path = path
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || matches!(c, '.' | '_' | '-'));
+            if !is_path {
+                continue;
+            }
+            // `server.drain.max`: what begins with a section is a path of keys.
+            let parts: Vec<&str> = path.split('.').collect();
+            if parts.len() > 1
+                && sections.contains(parts[0])
+                && !parts.iter().all(|part| keys.contains(*part))
+            {
+                wrong.push(format!("{}: `{span}`", page.name));
+            }
+            let kebab = path.replace('_', "-");
+            if kebab != path && keys.contains(&kebab) && !keys.contains(path) {
+                wrong.push(format!(
+                    "{}: `{span}` is written `{kebab}` in the configuration",
+                    page.name
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_relative_link_leads_to_a_file() {
     let mut wrong = Vec::new();
