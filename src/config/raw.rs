@@ -313,7 +313,7 @@ pub(super) struct RawKeys {
     pub url: Option<At<FetchUrl>>,
     /// A shared secret of at least 32 bytes, for HS256 only.
     pub secret: Option<At<RawSecret>>,
-    /// With `url`: authorities beside the system's, a PEM file.
+    /// With `url`: authorities instead of the system's, a PEM file.
     pub ca: Option<At<FilePath>>,
     /// With `url`: how often keys are fetched when the answer has no `max-age`.
     #[schemars(extend("default" = "5m", "x-minimum" = "1s", "x-maximum" = "1d"))]

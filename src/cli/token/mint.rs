@@ -36,7 +36,7 @@ pub(super) struct Args {
         conflicts_with = "secret_file"
     )]
     key: Option<PathBuf>,
-    /// A shared secret for HS256, at least 32 bytes; one line end after it is not part of it
+    /// A shared secret for HS256, at least 32 bytes; line ends after it are not part of it
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The algorithm: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, HS256; the usual one of the key if
@@ -134,11 +134,13 @@ fn read(path: &Path) -> Result<Secret, MintError> {
     })
 }
 
-/// A file that holds one line: editors end it with a line end that is not part of the secret.
+/// A secret from a file, as the configuration reads it: editors end a file with line ends that are not part of it.
 fn line(content: &Secret) -> Secret {
-    let bytes = content.reveal();
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    Secret::new(bytes.strip_suffix(b"\r").unwrap_or(bytes).to_vec())
+    let mut bytes = content.reveal();
+    while let Some(rest) = bytes.strip_suffix(b"\n").or_else(|| bytes.strip_suffix(b"\r")) {
+        bytes = rest;
+    }
+    Secret::new(bytes.to_vec())
 }
 
 fn claims(args: &Args, now: UnixTime, number: u32) -> Map<String, Value> {
