@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use http::HeaderValue;
 
 use crate::config::plan::{RegionPlan, RegionRef, RegionRule, RegionSource, WrongDoor};
@@ -17,8 +18,8 @@ use crate::rejection::{Rejection, WrongRegion};
 #[derive(Debug)]
 pub struct Regions {
     places: Vec<Region>,
-    by_name: HashMap<RegionName, RegionRef>,
-    by_host: HashMap<String, RegionRef>,
+    by_name: HashMap<RegionName, RegionRef, RandomState>,
+    by_host: HashMap<String, RegionRef, RandomState>,
 }
 
 #[derive(Debug)]
@@ -42,8 +43,8 @@ impl Regions {
     pub fn new(regions: &[RegionPlan]) -> Regions {
         let mut compiled = Regions {
             places: Vec::with_capacity(regions.len()),
-            by_name: HashMap::new(),
-            by_host: HashMap::new(),
+            by_name: HashMap::default(),
+            by_host: HashMap::default(),
         };
         for (index, region) in regions.iter().enumerate() {
             let reference = RegionRef::new(index);
