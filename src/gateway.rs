@@ -133,6 +133,10 @@ impl Gateway {
             Some(admin_plan) => Some(admin::serve(admin_plan.address, shared.admin_state())?),
             None => None,
         };
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "there is a shard for each worker, at least one"
+        )]
         let server = Server::start(&plan.server, listeners, &life, &metrics, |number| Pipeline {
             shard: Arc::clone(&shards[number % shards.len()]),
         })
@@ -193,6 +197,10 @@ impl Gateway {
     }
 
     /// The gateway as a `tower::Service`, without its listeners: for tests, for other people's layers, for embedding.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is a shard for each worker, at least one"
+    )]
     pub fn service(&self) -> GatewayService {
         GatewayService::new(Arc::clone(&self.shared.shards[0]))
     }

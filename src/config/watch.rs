@@ -1,7 +1,7 @@
 //! Has a file of the configuration changed? By content, so that a ConfigMap's symlink swap, an editor's rename and a
 //! rewrite in place all count, and a mere touch does not.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::path::PathBuf;
 
 /// What a set of files held at one moment.
@@ -57,9 +57,7 @@ fn look(files: &[PathBuf], hasher: &foldhash::fast::RandomState) -> Fingerprint 
             .iter()
             .map(|file| {
                 let content = std::fs::read(file).ok()?;
-                let mut state = hasher.build_hasher();
-                content.hash(&mut state);
-                Some(state.finish())
+                Some(hasher.hash_one(content))
             })
             .collect(),
     )

@@ -132,7 +132,10 @@ enum Class {
     Other,
 }
 
-#[expect(clippy::indexing_slicing, reason = "done by the compiler, which would stop at a mistake")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "done by the compiler, which would stop at a mistake"
+)]
 const CLASSES: [Class; 256] = {
     let mut classes = [Class::Other; 256];
     let mut index = 0;

@@ -6,6 +6,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::large_futures,
     clippy::disallowed_methods,
     reason = "tests"
 )]
