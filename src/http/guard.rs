@@ -49,6 +49,9 @@ pub enum BadHead {
     /// A version of HTTP other than 1.0, 1.1 and 2.
     #[error("the version of HTTP is not implemented")]
     Version,
+    /// A request to change the protocol of the connection, such as to WebSocket.
+    #[error("the protocol cannot be changed")]
+    Upgrade,
     /// A request target that is too long.
     #[error("the request target is too long")]
     TargetTooLong,
@@ -158,6 +161,12 @@ impl Guard {
                 // > Any message containing connection-specific header fields MUST be treated as malformed
                 // > (RFC 9113 section 8.2.2)
                 header::CONNECTION | header::UPGRADE if http2 => return Err(BadHead::Field),
+                // A client that asks for WebSocket waits for 101 and can do nothing with another protocol's answer, so it
+                // is told. `h2c` is only an offer: clients send it with ordinary requests, and a server may ignore it
+                // (RFC 9110 section 7.8).
+                header::UPGRADE if !value.as_bytes().eq_ignore_ascii_case(b"h2c") => {
+                    return Err(BadHead::Upgrade);
+                }
                 _ if http2 && (*name == KEEP_ALIVE || *name == PROXY_CONNECTION) => {
                     return Err(BadHead::Field);
                 }

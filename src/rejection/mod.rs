@@ -406,6 +406,7 @@ impl From<BadHead> for Rejection {
             BadHead::Path(_) => Rejection::BadRequest(BadRequest::Path),
             BadHead::Method => Rejection::NotImplemented("method"),
             BadHead::Version => Rejection::NotImplemented("version"),
+            BadHead::Upgrade => Rejection::NotImplemented("upgrade"),
             BadHead::Expectation => Rejection::ExpectationFailed,
             BadHead::TargetTooLong => Rejection::UriTooLong,
             BadHead::TooLarge => Rejection::HeadersTooLarge,

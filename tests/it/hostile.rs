@@ -612,17 +612,17 @@ fn cases() -> Vec<Case> {
             ),
         ),
         (
-            "Upgrade: h2c",
+            "Upgrade: h2c is an offer that is ignored",
             Parser,
-            RefusedOrClean(1),
+            Clean(1),
             get(
                 "Host: api.test\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
             ),
         ),
         (
             "Upgrade: websocket",
-            Parser,
-            RefusedOrClean(1),
+            Guard,
+            Refused,
             get(
                 "Host: api.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13",
             ),
