@@ -42,14 +42,14 @@ async fn answer(
     let admission = route.limits.admit(permit, client.address, trail.start())?; //    429  the payer's buckets
     trail.admitted(&admission);
     let region = stages::locate(view, route, &admission, &head, trail)?; //           308 421 503
-    let (request, fate) = stages::body(view, route, &head, request).await?; //        400 413  items, size
+    let request = stages::body(view, route, &head, request, trail).await?; //        400 413  items, size
     match &route.target {
         Target::Backend(backend) => {
             let call = stages::outgoing(
                 view, shard, route, &admission, &head, &client, region, request, trail,
             );
             let call = stages::rewrite(backend, &head, &captures, call)?; //          400
-            let answer = stages::forward(backend, shard, region, call, fate, trail).await?; // 502 503 504
+            let answer = stages::forward(backend, shard, region, call, trail).await?; // 502 503 504
             Ok(Answer::Upstream(stages::returning(route, &admission, answer)))
         }
         Target::Fixed(fixed) => Ok(Answer::Whole(stages::returning(

@@ -11,6 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::http::body::Fate;
 use crate::rejection::Rejection;
 use crate::snapshot::View;
 use crate::telemetry::record::{Ending, Record};
@@ -29,6 +30,7 @@ pub enum Answer {
 pub struct Reply {
     content: Content,
     record: Option<Record>,
+    fate: Option<Fate>,
 }
 
 enum Content {
@@ -70,6 +72,7 @@ impl Reply {
             Reply {
                 content,
                 record: Some(trail.record),
+                fate: trail.fate,
             },
         );
         // The version of the backend's answer says nothing of the client's connection.
@@ -84,11 +87,15 @@ impl Reply {
         Reply {
             content: Content::whole(body),
             record: None,
+            fate: None,
         }
     }
 
     fn close(&mut self, ending: Ending) {
         if let Some(record) = &mut self.record {
+            if let Some(fate) = &self.fate {
+                record.request_bytes(fate.seen());
+            }
             record.close(ending);
         }
     }

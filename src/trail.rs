@@ -4,6 +4,7 @@ use http::HeaderValue;
 
 use crate::base::clock::Tick;
 use crate::base::random::Ids;
+use crate::http::body::Fate;
 use crate::http::trace_context::TraceParent;
 use crate::limits::Admission;
 use crate::rejection::Rejection;
@@ -17,6 +18,8 @@ pub struct Trail {
     pub api: Option<usize>,
     id: [u8; 32],
     trace: Option<String>,
+    /// What became of the client's body, and how much of it was read.
+    pub fate: Option<Fate>,
 }
 
 impl Trail {
@@ -33,6 +36,7 @@ impl Trail {
             api: None,
             id,
             trace: None,
+            fate: None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,12 +41,23 @@ pub enum BodyError {
 
 /// What became of a client's body, for whoever no longer holds it.
 #[derive(Debug, Clone, Default)]
-pub struct Fate(Arc<OnceLock<BodyError>>);
+pub struct Fate(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    failure: OnceLock<BodyError>,
+    seen: AtomicU64,
+}
 
 impl Fate {
     /// What went wrong, if something did so far.
     pub fn failure(&self) -> Option<BodyError> {
-        self.0.get().copied()
+        self.0.failure.get().copied()
+    }
+
+    /// Bytes of it that were read so far.
+    pub fn seen(&self) -> u64 {
+        self.0.seen.load(Ordering::Relaxed)
     }
 }
 
@@ -294,6 +306,7 @@ impl Guarded {
                     };
                     if let Some(data) = frame.data_ref() {
                         self.seen = self.seen.saturating_add(data.len() as u64);
+                        self.fate.0.seen.store(self.seen, Ordering::Relaxed);
                         if self.seen > self.limit {
                             return self.fail(BodyError::TooLarge { limit: self.limit });
                         }
@@ -332,7 +345,7 @@ impl Guarded {
         self.ended = true;
         self.failed = Some(error);
         // The first failure is the one that counts.
-        let _ = self.fate.0.set(error);
+        let _ = self.fate.0.failure.set(error);
         // What is left of the client's message is let go at once: nobody may read it by mistake.
         self.source = Body::empty();
         Poll::Ready(Some(Err(error)))

@@ -10,7 +10,7 @@ use ::http::{HeaderValue, Request, Response, Uri};
 use super::Trail;
 use crate::config::plan::{RegionRef, Rewrite};
 use crate::headers::{self, Call, Client, Injected, Scheme};
-use crate::http::body::{Body, Fate};
+use crate::http::body::Body;
 use crate::http::forwarded::{self, Trust};
 use crate::http::head::Head;
 use crate::http::trace_context::TraceParent;
@@ -133,7 +133,8 @@ pub(super) async fn body(
     route: &Route,
     head: &Head,
     request: Request<Body>,
-) -> Result<(Request<Body>, Option<Fate>), Rejection> {
+    trail: &mut Trail,
+) -> Result<Request<Body>, Rejection> {
     let (parts, body) = request.into_parts();
     if body.declared().is_some_and(|length| length > route.body_limit) {
         return Err(Rejection::BodyTooLarge {
@@ -145,6 +146,7 @@ pub(super) async fn body(
         view.body_idle,
         Some(Arc::clone(route.outgoing.managed())),
     );
+    trail.fate = fate;
     let body = match &route.items {
         Some(cap) => {
             cap.check_query(head.query())?;
@@ -152,7 +154,7 @@ pub(super) async fn body(
         }
         None => body,
     };
-    Ok((Request::from_parts(parts, body), fate))
+    Ok(Request::from_parts(parts, body))
 }
 
 /// Makes the client's header that of the call to the backend.
@@ -248,13 +250,12 @@ pub(super) async fn forward(
     shard: &Shard,
     region: Option<RegionRef>,
     call: Request<Body>,
-    fate: Option<Fate>,
     trail: &mut Trail,
 ) -> Result<Response<UpstreamBody>, Rejection> {
     let mut note = UpstreamNote::default();
     let outcome = backend
         .service
-        .forward(shard.number(), region, call, fate, &mut note)
+        .forward(shard.number(), region, call, trail.fate.clone(), &mut note)
         .await;
     let to_head = outcome.is_ok().then_some(note.first_byte);
     if let (Some(span), Some(metrics)) = (to_head, backend.measured(region)) {
