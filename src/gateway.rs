@@ -173,6 +173,13 @@ impl Gateway {
         outcome
     }
 
+    /// Opens the access log's file anew, for whoever moved it away.
+    pub fn reopen_log(&self) {
+        if let Some(log) = &self.shared.access_log {
+            log.reopen();
+        }
+    }
+
     /// Counts a configuration that could not even be read.
     pub fn note_unreadable_configuration(&self) {
         self.shared.metrics.reload_failed();
@@ -252,9 +259,6 @@ impl Shared {
             shard.renew(Arc::clone(&view));
         }
         self.live.store(Arc::new(live));
-        if let Some(log) = &self.access_log {
-            log.reopen();
-        }
         self.show_certificates();
         *current = Current { plan, generation };
         self.metrics

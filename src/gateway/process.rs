@@ -40,7 +40,11 @@ pub async fn run(
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let asked = tokio::select! {
-            _ = reload.recv() => true,
+            _ = reload.recv() => {
+                // Also when the configuration is refused: whoever rotates logs sends this signal.
+                gateway.reopen_log();
+                true
+            }
             _ = look.tick() => watch.changed(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
