@@ -221,7 +221,7 @@ async fn curl_nghttp_and_httpx_get_their_answers_over_tls() {
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(text.contains(":status: 200"), "{text}");
 
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/h2.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/http2_client.py");
     let out = Command::new(python)
         .arg(script)
         .args([url.as_str(), ca.to_str().unwrap(), &token])

@@ -1,4 +1,4 @@
-"""A foreign HTTP/2 client (httpx): h2.py URL CA TOKEN. Prints one JSON object a call."""
+"""A foreign HTTP/2 client (httpx): http2_client.py URL CA TOKEN. Prints one JSON object a call."""
 import json, ssl, sys
 
 import httpx
