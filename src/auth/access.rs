@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::credentials::Caller;
 use super::known::{Known, Values};
+use super::selector::Selector;
 use crate::accounts::directory::{Directory, Grant};
 use crate::config::plan::{AccessPlan, RegionRef};
 use crate::identity::{CustomerId, Identity, RegionName, Role, Scope, TenantId};
@@ -31,7 +32,7 @@ pub struct RequiredClaims {
 pub struct Access {
     rule: Rule,
     directory: Arc<Directory>,
-    selector: Option<HeaderName>,
+    selector: Option<Selector>,
 }
 
 #[derive(Debug, Clone)]
@@ -108,7 +109,7 @@ impl Access {
         Access {
             rule,
             directory,
-            selector,
+            selector: selector.map(Selector::new),
         }
     }
 
@@ -167,7 +168,11 @@ impl Access {
             .as_ref()
             .and_then(|customer| self.directory.customer(customer));
         let grant_for = |tenant: &TenantId| customer.and_then(|customer| customer.grant(tenant)).cloned();
-        let Some((selected, value)) = self.selected(headers)? else {
+        let selected = match &self.selector {
+            Some(selector) => selector.read(headers)?,
+            None => None,
+        };
+        let Some((selected, value)) = selected else {
             // The token's tenant may still be one that the file says more about.
             let Some(tenant) = &known.tenant else {
                 return Ok((Tenant::Own, customer.and_then(|customer| customer.region)));
@@ -216,24 +221,6 @@ impl Access {
                 .as_ref()
                 .and_then(|customer| self.directory.customer(customer)?.region)
         })
-    }
-
-    /// The tenant that the client names: exactly one, and within the grammar.
-    fn selected(&self, headers: &HeaderMap) -> Result<Option<(TenantId, HeaderValue)>, Rejection> {
-        let Some(selector) = &self.selector else {
-            return Ok(None);
-        };
-        let mut lines = headers.get_all(selector).iter();
-        let Some(value) = lines.next() else {
-            return Ok(None);
-        };
-        // Two values would be two tenants, of which the backend might choose the other.
-        if lines.next().is_some() {
-            return Err(Rejection::TenantInvalid);
-        }
-        let text = value.to_str().map_err(|_| Rejection::TenantInvalid)?;
-        let tenant = TenantId::try_from(text).map_err(|_| Rejection::TenantInvalid)?;
-        Ok(Some((tenant, value.clone())))
     }
 }
 

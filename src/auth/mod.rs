@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod jwt;
 pub mod known;
 pub mod mapping;
+mod selector;
 
 pub use credentials::{Caller, Credentials};
 pub use known::{Known, Values};

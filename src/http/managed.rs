@@ -2,8 +2,8 @@
 //!
 //! Servers behind a gateway do not all compare names in the same way: CGI-like interfaces turn `-` and `_` (and some
 //! of them every other sign) into one. `x_tenant_id` and `x.tenant.id` must therefore be taken for `x-tenant-id`. Two
-//! names are the same here when they are equal after every byte outside `[a-z0-9]` became `-` and `-` was taken off
-//! both ends.
+//! names are the same here when they are equal after every run of bytes outside `[a-z0-9]` became one `-` and `-` was
+//! taken off both ends.
 
 use http::HeaderName;
 
@@ -16,6 +16,8 @@ pub struct ManagedNames {
     prefixes: Box<[Box<[u8]>]>,
     /// A bit for the length and the two ends of each name: nearly every other name fails here.
     sketch: [u64; SKETCH_WORDS],
+    /// The same for the two ends alone, which a spelling with doubled signs has in common with the name.
+    ends: [u64; SKETCH_WORDS],
 }
 
 const SKETCH_WORDS: usize = 8;
@@ -26,9 +28,8 @@ impl ManagedNames {
         let mut normal: Vec<Box<[u8]>> = names
             .into_iter()
             .map(|name| {
-                core(name.as_str().as_bytes())
-                    .iter()
-                    .copied()
+                once_each(core(name.as_str().as_bytes()))
+                    .into_iter()
                     .map(folded)
                     .collect()
             })
@@ -36,16 +37,22 @@ impl ManagedNames {
         normal.sort_unstable();
         normal.dedup();
         let mut sketch = [0; SKETCH_WORDS];
+        let mut ends = [0; SKETCH_WORDS];
         for name in &normal {
-            let (word, bit) = place_in_sketch(name);
-            if let Some(word) = sketch.get_mut(word) {
-                *word |= bit;
+            for (sketch, (word, bit)) in [
+                (&mut sketch, place_in_sketch(name, name.len())),
+                (&mut ends, place_in_sketch(name, 0)),
+            ] {
+                if let Some(word) = sketch.get_mut(word) {
+                    *word |= bit;
+                }
             }
         }
         ManagedNames {
             names: normal.into_boxed_slice(),
             prefixes: Box::default(),
             sketch,
+            ends,
         }
     }
 
@@ -59,17 +66,28 @@ impl ManagedNames {
         }
     }
 
-    /// Is `name` a spelling of one of these?
+    /// Is `name` a spelling of one of these? Allocates only for a name with doubled signs that begins and ends as one of
+    /// these does, which nobody sends in good faith.
     pub fn matches(&self, name: &HeaderName) -> bool {
         let core = core(name.as_str().as_bytes());
-        let (word, bit) = place_in_sketch(core);
-        let may_be_known = self.sketch.get(word).is_some_and(|word| word & bit != 0);
-        (may_be_known
+        self.has(core) || (self.may_be_doubled(core) && has_run(core) && self.has(&once_each(core)))
+    }
+
+    fn has(&self, core: &[u8]) -> bool {
+        (is_in(&self.sketch, place_in_sketch(core, core.len()))
             && self
                 .names
                 .iter()
                 .any(|known| known.len() == core.len() && begins_with(core, known)))
             || self.prefixes.iter().any(|prefix| begins_with(core, prefix))
+    }
+
+    fn may_be_doubled(&self, core: &[u8]) -> bool {
+        is_in(&self.ends, place_in_sketch(core, 0))
+            || self
+                .prefixes
+                .iter()
+                .any(|prefix| prefix.first().copied() == core.first().copied().map(folded))
     }
 
     /// How many different names the set has.
@@ -88,13 +106,30 @@ fn begins_with(core: &[u8], normal: &[u8]) -> bool {
     core.len() >= normal.len() && core.iter().zip(normal).all(|(a, b)| folded(*a) == *b)
 }
 
-/// Which bit of the sketch stands for a name: made of its length and of its ends, which no spelling changes.
-fn place_in_sketch(core: &[u8]) -> (usize, u64) {
+/// Which bit of a sketch stands for a name: made of its ends, which no spelling changes, and of a length.
+fn place_in_sketch(core: &[u8], length: usize) -> (usize, u64) {
     let first = core.first().copied().map_or(0, folded);
     let last = core.last().copied().map_or(0, folded);
     let mixed =
-        core.len().wrapping_mul(37) ^ usize::from(first).wrapping_mul(5) ^ usize::from(last).wrapping_mul(11);
+        length.wrapping_mul(37) ^ usize::from(first).wrapping_mul(5) ^ usize::from(last).wrapping_mul(11);
     ((mixed >> 6) % SKETCH_WORDS, 1 << (mixed & 63))
+}
+
+fn is_in(sketch: &[u64; SKETCH_WORDS], (word, bit): (usize, u64)) -> bool {
+    sketch.get(word).is_some_and(|word| word & bit != 0)
+}
+
+/// Are there two signs side by side?
+fn has_run(core: &[u8]) -> bool {
+    core.windows(2)
+        .any(|pair| pair.iter().all(|byte| !byte.is_ascii_alphanumeric()))
+}
+
+/// The name with one sign for each run of them.
+fn once_each(core: &[u8]) -> Vec<u8> {
+    let mut once = core.to_vec();
+    once.dedup_by(|next, kept| !next.is_ascii_alphanumeric() && !kept.is_ascii_alphanumeric());
+    once
 }
 
 /// One byte of a name in normal form. `HeaderName` is lower case already; upper case is folded all the same, so that
@@ -147,6 +182,9 @@ mod tests {
             "-x-tenant-id",
             "_x_tenant_id__",
             "x-customer_id",
+            "x--tenant-id",
+            "x__tenant_-id",
+            "__x.-tenant--id--",
         ] {
             assert!(managed.matches(&name(spelling)), "{spelling}");
         }
@@ -159,7 +197,7 @@ mod tests {
             "x-tenant-ie",
             "xtenantid",
             "x-tenant-id2",
-            "x--tenant-id",
+            "x--tenantid",
             "host",
             "y-tenant-id",
             "__",
@@ -172,7 +210,13 @@ mod tests {
     #[test]
     fn a_prefix_matches_in_every_spelling() {
         let managed = ManagedNames::new([]).and_beginning_with(["x-forwarded-"]);
-        for spelling in ["x-forwarded-for", "X_Forwarded.Host", "_x-forwarded-x_"] {
+        for spelling in [
+            "x-forwarded-for",
+            "X_Forwarded.Host",
+            "_x-forwarded-x_",
+            "x--forwarded-for",
+            "x-forwarded__for",
+        ] {
             assert!(managed.matches(&name(spelling)), "{spelling}");
         }
         for other in ["x-forwarded", "x-forwarded-", "x-forward", "forwarded", "x"] {

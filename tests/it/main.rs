@@ -22,4 +22,5 @@ mod life;
 mod limits;
 mod regions;
 mod routing;
+mod spoof;
 mod tokens;

@@ -6,4 +6,5 @@ pub mod gateway;
 pub mod keys;
 pub mod process;
 pub mod raw_backend;
+pub mod single;
 pub mod upstream;

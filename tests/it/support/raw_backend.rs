@@ -11,6 +11,7 @@ pub struct RawRequest {
     pub line: String,
     pub fields: Vec<(String, String)>,
     pub body: Vec<u8>,
+    pub trailers: Vec<String>,
 }
 
 impl RawRequest {
@@ -143,6 +144,7 @@ fn parse(bytes: &[u8]) -> Parsed {
         line,
         fields,
         body: Vec::new(),
+        trailers: Vec::new(),
     };
     let (codings, lengths) = (request.all("transfer-encoding"), request.all("content-length"));
     if codings.len() + lengths.len() > 1 {
@@ -154,8 +156,12 @@ fn parse(bytes: &[u8]) -> Parsed {
             return Parsed::Wrong("a transfer coding other than chunked");
         }
         return match chunked(rest) {
-            Some((body, used)) => {
-                let request = RawRequest { body, ..request };
+            Some((body, trailers, used)) => {
+                let request = RawRequest {
+                    body,
+                    trailers,
+                    ..request
+                };
                 Parsed::One(request, end + 4 + used)
             }
             None => Parsed::More,
@@ -176,8 +182,9 @@ fn parse(bytes: &[u8]) -> Parsed {
     Parsed::One(request, end + 4 + length)
 }
 
-fn chunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+fn chunked(bytes: &[u8]) -> Option<(Vec<u8>, Vec<String>, usize)> {
     let mut body = Vec::new();
+    let mut trailers = Vec::new();
     let mut at = 0;
     loop {
         let line = bytes[at..].windows(2).position(|w| w == b"\r\n")?;
@@ -187,10 +194,12 @@ fn chunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         if size == 0 {
             loop {
                 let line = bytes[at..].windows(2).position(|w| w == b"\r\n")?;
+                let field = String::from_utf8_lossy(&bytes[at..at + line]).into_owned();
                 at += line + 2;
                 if line == 0 {
-                    return Some((body, at));
+                    return Some((body, trailers, at));
                 }
+                trailers.push(field);
             }
         }
         if bytes.len() < at + size + 2 {
