@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{demo, dev_cert, run, stub, token};
+use super::{check, demo, dev_cert, run, stub, token};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,8 @@ Exit codes: 0 success, 1 failure, 64 wrong command line, 78 invalid configuratio
 enum Command {
     /// Run the gateway
     Run(run::Args),
+    /// Say what is wrong with a configuration, all of it
+    Check(check::Args),
     /// Run the gateway before two demo backends, and print calls to try
     Demo(demo::Args),
     /// Run a backend that always gives the same answer, for load tests
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
     match CommandLine::try_parse() {
         Ok(line) => match line.command {
             Command::Run(args) => run::run(&args),
+            Command::Check(args) => check::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Stub(args) => stub::run(&args),
             Command::DevCert(args) => dev_cert::run(&args),

@@ -1,6 +1,7 @@
 //! Floor 5: the command line. One file a command, each with its `Args` and a `run` that says how it ended.
 
 mod backend;
+mod check;
 mod command;
 mod demo;
 mod dev_cert;

@@ -33,7 +33,31 @@ pub(super) fn line(text: &str, line: u32, hidden: &Hidden) -> Option<String> {
             shown.push(if character.is_control() { ' ' } else { character });
         }
     }
-    Some(shown.trim_end().to_owned())
+    Some(without_userinfo(shown.trim_end()))
+}
+
+/// A URL's user and password (RFC 3986 section 3.2.1) are masked wherever they stand.
+fn without_userinfo(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        result.push_str(before);
+        result.push_str("://");
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | ','))
+            .unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                result.push_str("***@");
+                result.push_str(host);
+            }
+            None => result.push_str(authority),
+        }
+        rest = tail;
+    }
+    result.push_str(rest);
+    result
 }
 
 /// Does this key announce something that must not be shown?
@@ -51,6 +75,13 @@ pub(super) fn is_secret_key(key: &str) -> bool {
         || super::suggest::nearest(key, ["secret", "password"]).is_some()
 }
 
+/// Is this surely the name of a variable, and not a secret that somebody wrote in its place? Names that are not in
+/// capitals work too, but are not shown.
+pub(super) fn is_variable_name(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
 /// Hides scalars below keys that announce a secret, except where the shape says that they only name one.
 pub(super) fn by_structure(text: &str, root: &Node) -> Hidden {
     let mut hidden = Hidden::default();
@@ -62,8 +93,12 @@ fn descend(text: &str, node: &Node, secret: bool, hidden: &mut Hidden) {
     match &node.value {
         Value::Map(entries) => {
             for (key, value) in entries {
-                let names_one =
-                    secret && matches!(key.text.as_str(), "file" | "environment") && is_scalar(value);
+                let names_one = secret
+                    && match (key.text.as_str(), value.scalar()) {
+                        ("file", Some(_)) => true,
+                        ("environment", Some(name)) => is_variable_name(&name),
+                        _ => false,
+                    };
                 let below =
                     (secret && !names_one) || (is_secret_key(&key.text) && !is_plain_list(key, value));
                 descend(text, value, below, hidden);
@@ -77,10 +112,6 @@ fn descend(text: &str, node: &Node, secret: bool, hidden: &mut Hidden) {
             }
         }
     }
-}
-
-fn is_scalar(node: &Node) -> bool {
-    node.scalar().is_some()
 }
 
 /// `redact: [token]` and `credentials: [...]` are lists of names.
@@ -158,5 +189,14 @@ mod tests {
         }
         assert_eq!(line(text, 6, &hidden).as_deref(), Some("url: a"));
         assert_eq!(line(text, 2, &hidden).as_deref(), Some("  secret:***"));
+    }
+
+    #[test]
+    fn user_and_password_of_a_url_are_masked() {
+        let text = "a: [http://u:hunter2@h:1, 'https://x@y/']";
+        assert_eq!(
+            line(text, 1, &Hidden::default()).as_deref(),
+            Some("a: [http://***@h:1, 'https://***@y/']")
+        );
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Findings {
     all: Vec<Finding>,
     seen: HashSet<Finding>,
     errors: usize,
+    damaged: HashSet<(u16, u32, u32)>,
 }
 
 impl Findings {
@@ -82,6 +83,17 @@ impl Findings {
             fault.message,
             fault.hint,
         );
+    }
+
+    /// The map that stands here has lost something that was wrong.
+    pub(in crate::config) fn damage(&mut self, mark: Mark) {
+        self.damaged.insert((mark.file, mark.line, mark.column));
+    }
+
+    /// Has the map that stands here lost something? Then what it lacks may be what was taken out, and that has been
+    /// reported.
+    pub(in crate::config) fn is_damaged(&self, mark: Mark) -> bool {
+        self.damaged.contains(&(mark.file, mark.line, mark.column))
     }
 
     /// How many errors there are.

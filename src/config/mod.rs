@@ -7,6 +7,7 @@
 
 pub mod diagnostic;
 pub mod diff;
+mod environment;
 mod excerpt;
 mod findings;
 mod include;
@@ -16,6 +17,7 @@ mod node;
 pub mod plan;
 mod raw;
 mod read;
+pub mod reference;
 mod resolve;
 pub mod schema;
 mod shape;
@@ -26,4 +28,5 @@ mod tombstones;
 pub mod watch;
 
 pub use diff::restart_needed;
+pub use environment::environment;
 pub use load::{load, load_text};

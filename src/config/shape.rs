@@ -231,9 +231,14 @@ impl<'a> Walker<'a> {
             .filter(|schema| schema.is_object());
         let mark = node.mark;
         let Value::Map(entries) = &mut node.value else {
-            let hint =
-                properties.map(|p| format!("keys here are {}", suggest::list(p.keys().map(String::as_str))));
-            return self.wrong_type(node, "a map", path, hint);
+            let hint = match properties {
+                Some(properties) => format!(
+                    "keys here are {}",
+                    suggest::list(properties.keys().map(String::as_str))
+                ),
+                None => "write `NAME: …`, one a line".to_owned(),
+            };
+            return self.wrong_type(node, "a map", path, Some(hint));
         };
         let mut taken: Vec<String> = Vec::new();
         let mut kept = Vec::with_capacity(entries.len());
@@ -244,11 +249,13 @@ impl<'a> Walker<'a> {
             let Some(below) = below else {
                 let known = properties.into_iter().flat_map(|p| p.keys().map(String::as_str));
                 unknown_key(self.findings, &key, known, path);
+                self.findings.damage(mark);
                 continue;
             };
             path.push(key.text.clone());
             if self.node(&mut value, below, path) == Verdict::Goes {
                 taken.push(key.text);
+                self.findings.damage(mark);
             } else {
                 kept.push((key, value));
             }
@@ -272,7 +279,7 @@ impl<'a> Walker<'a> {
                     .and_then(|properties| properties.get(name))
                     .and_then(|schema| schema.get("description"))
                     .and_then(Schema::as_str)
-                    .and_then(|text| text.split(['\n', '.']).next());
+                    .and_then(first_sentence);
                 let message = format!("{place} needs `{name}`");
                 match description {
                     Some(text) => {
@@ -526,6 +533,15 @@ fn default_node(default: &Schema, mark: Mark) -> Node {
     Node::new(mark, value)
 }
 
+fn first_sentence(text: &str) -> Option<&str> {
+    let line = text.lines().next()?;
+    Some(
+        line.split_once(". ")
+            .map_or(line, |(first, _)| first)
+            .trim_end_matches('.'),
+    )
+}
+
 fn secret_path(path: &[String]) -> bool {
     path.iter().any(|key| super::excerpt::is_secret_key(key))
         && !matches!(path.last().map(String::as_str), Some("file"))
@@ -542,7 +558,11 @@ fn choices(words: &[&str], keys: &[(&str, &Schema)]) -> String {
             suggest::list(keys.iter().map(|(name, _)| *name))
         ));
     }
-    format!("write {}", parts.join(" or "))
+    format!(
+        "write {}{}",
+        if keys.is_empty() { "one of " } else { "" },
+        parts.join(" or ")
+    )
 }
 
 fn wanted(schema: &Schema) -> String {

@@ -182,7 +182,11 @@ pub(super) fn parse(files: &mut Files, file: u16) -> Result<Node, Fault> {
 }
 
 fn fault(file: u16, error: &serde_saphyr::Error) -> Fault {
-    let error = error.without_snippet();
+    let mut error = error.without_snippet();
+    // What went wrong behind an alias is what went wrong.
+    while let serde_saphyr::Error::AliasError { error: behind, .. } = error {
+        error = behind.without_snippet();
+    }
     let mark = error
         .location()
         .filter(|location| location.line() > 0)
@@ -391,7 +395,8 @@ mod tests {
             let before = format!("*a{}", n - 1);
             laughs.push_str(&format!("a{n}: &a{n} [{}]\n", vec![before; 10].join(", ")));
         }
-        assert_eq!(tree(&laughs).unwrap_err().code, "file-too-complex");
+        let fault = tree(&laughs).unwrap_err();
+        assert_eq!(fault.code, "file-too-complex", "{fault:?}");
         assert!(tree(&"[".repeat(100_000)).is_err());
         assert!(
             tree(

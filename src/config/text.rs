@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::plan::{Algorithm, HostPattern};
 use crate::base::units;
+use crate::http::pattern;
 use crate::identity::{Role, RouteName, Scope};
 
 macro_rules! forms {
@@ -368,41 +369,8 @@ fn capture_name(name: &str) -> bool {
         && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// `/literal/{capture}/{*rest}`.
 fn path_pattern(text: &str) -> Result<String, String> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut rest_seen = false;
-    for segment in segments(text)? {
-        if rest_seen {
-            return Err(format!("`{text}`: nothing can follow `{{*…}}`"));
-        }
-        if let Some(inside) = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
-            let name = inside.strip_prefix('*').unwrap_or(inside);
-            rest_seen = inside.starts_with('*');
-            if !capture_name(name) {
-                return Err(format!(
-                    "`{text}`: `{{{inside}}}` has no good name (letters, digits, `_`)"
-                ));
-            }
-            if names.contains(&name) {
-                return Err(format!("`{text}` captures `{name}` twice"));
-            }
-            names.push(name);
-        } else if segment.contains(['{', '}', '*']) {
-            return Err(format!(
-                "`{text}`: a capture is a whole segment, `/{{name}}` or `/{{*rest}}` at the end"
-            ));
-        } else if matches!(segment, "." | "..") || segment.contains('%') {
-            return Err(format!(
-                "`{text}` is not in the normal form that paths are matched in"
-            ));
-        }
-    }
-    if text.contains("//") {
-        return Err(format!(
-            "`{text}` has an empty segment, which no path in normal form has"
-        ));
-    }
+    pattern::check(text).map_err(|why| format!("the path `{text}`: {why}"))?;
     Ok(text.to_owned())
 }
 

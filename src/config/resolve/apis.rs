@@ -29,17 +29,18 @@ pub(super) fn resolve(raw: &Named<At<RawApi>>, world: &World<'_>, scope: &mut Sc
     let mut taken: HashMap<HostPattern, (String, Mark)> = HashMap::new();
     raw.0
         .iter()
-        .filter_map(|(name, api)| one(name, &api.value, world, &mut taken, scope))
+        .filter_map(|(name, api)| one(name, api, world, &mut taken, scope))
         .collect()
 }
 
 fn one(
     name: &At<String>,
-    raw: &RawApi,
+    at: &At<RawApi>,
     world: &World<'_>,
     taken: &mut HashMap<HostPattern, (String, Mark)>,
     scope: &mut Scope<'_>,
 ) -> Option<ApiPlan> {
+    let raw = &at.value;
     let hosts = hosts(name, raw, world, taken, scope);
     let dialect = scope
         .dialects
@@ -62,6 +63,7 @@ fn one(
     }
     let inherited = Inherited {
         api: raw,
+        mark: at.mark,
         issuers: &issuers,
         limits: &limits,
     };
@@ -273,7 +275,8 @@ fn issuers_of(routes: &[RoutePlan]) -> BTreeSet<IssuerRef> {
 }
 
 fn region(raw: &RawRegionRule, routes: &[RoutePlan], world: &World<'_>, scope: &mut Scope<'_>) -> RegionRule {
-    let claim_mapped = issuers_of(routes).iter().any(|issuer| {
+    let issuers = issuers_of(routes);
+    let claim_mapped = issuers.iter().any(|issuer| {
         world
             .issuers
             .get(issuer.index())
@@ -288,7 +291,7 @@ fn region(raw: &RawRegionRule, routes: &[RoutePlan], world: &World<'_>, scope: &
                     RawRegionSource::Directory => RegionSource::Directory,
                     RawRegionSource::Host => RegionSource::Host,
                 };
-                if source.value == RawRegionSource::Claim && !claim_mapped && !world.issuers.is_empty() {
+                if source.value == RawRegionSource::Claim && !claim_mapped && !issuers.is_empty() {
                     scope.error(
                         "claim-not-mapped",
                         source.mark,

@@ -49,7 +49,7 @@ fn one(name: &At<String>, at: &At<RawBackend>, scope: &mut Scope<'_>) -> Backend
         .chain(&raw.endpoints.0);
     let (any, any_tls) = written.fold((false, false), |(_, tls), e| (true, tls || e.value.0.0));
     match &raw.respond {
-        None if !any && raw.regions.0.is_empty() => scope.error(
+        None if !any && raw.regions.0.is_empty() && !scope.findings.is_damaged(at.mark) => scope.error(
             "missing-key",
             name.mark,
             format!("the backend `{}` has no endpoint", name.value),

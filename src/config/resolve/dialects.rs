@@ -9,6 +9,7 @@ use crate::config::raw::{RawDialect, RawRow};
 use crate::config::read::{At, Named};
 use crate::config::suggest;
 use crate::rejection::Code;
+use crate::rejection::rendering::{Look, Looks};
 
 /// What a template may name.
 const PLACEHOLDERS: [&str; 9] = [
@@ -52,6 +53,7 @@ pub(super) fn resolve(raw: &Named<RawDialect>, scope: &mut Scope<'_>) -> Vec<Dia
 
 fn one(code: Code, at: &At<RawRow>, scope: &mut Scope<'_>) -> DialectRow {
     let raw = &at.value;
+    let before = scope.findings.errors();
     let mut headers = Vec::new();
     for (name, value) in &raw.headers.0 {
         template(value, &value.value, scope);
@@ -106,12 +108,25 @@ fn one(code: Code, at: &At<RawRow>, scope: &mut Scope<'_>) -> DialectRow {
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())
         .unwrap_or(code.status());
-    DialectRow {
+    let row = DialectRow {
         status,
         headers,
         content_type: content_type.filter(|_| !body.is_empty()),
         body,
+    };
+    if scope.findings.errors() == before {
+        // Whoever renders it has the last word; asked here, the mistake has a line.
+        let look = Look {
+            status: row.status,
+            headers: row.headers.clone(),
+            content_type: row.content_type.clone(),
+            body: row.body.clone(),
+        };
+        if let Err(why) = Looks::compile(&[(code, look)]) {
+            scope.findings.error("bad-look", at.mark, why.to_string());
+        }
     }
+    row
 }
 
 /// `{word}` in a template must be a word that is replaced; braces around anything else are literal, as in JSON.

@@ -140,6 +140,7 @@ fn source(raw: &At<RawKeys>, scope: &mut Scope<'_>) -> Option<KeySource> {
         }),
         (None, Some(_), None) => url(keys, scope).map(KeySource::Url),
         (None, None, Some(secret)) => material::secret(secret, scope).map(KeySource::Secret),
+        (None, None, None) if scope.findings.is_damaged(raw.mark) => None,
         (None, None, None) => {
             scope.error(
                 "one-of",

@@ -53,7 +53,9 @@ fn one(raw: &At<RawListener>, seen: &mut HashMap<SocketAddr, Mark>, scope: &mut 
                 .map(|port| port.value)
                 .filter(|port| *port != 443),
         },
-        (Some(_), Some(redirect)) => {
+        (Some(tls), Some(redirect)) => {
+            // Looked at all the same: what else is wrong with it is said in this run.
+            let _ = tls_plan(tls, scope);
             scope.error(
                 "contradiction",
                 redirect.mark,
@@ -78,6 +80,7 @@ fn tls_plan(raw: &At<RawTls>, scope: &mut Scope<'_>) -> TlsPlan {
                 scope,
             ));
         }
+        (Some(_), None) | (None, Some(_)) if scope.findings.is_damaged(raw.mark) => {}
         (Some(chain), None) => {
             scope.error(
                 "missing-key",
@@ -94,7 +97,7 @@ fn tls_plan(raw: &At<RawTls>, scope: &mut Scope<'_>) -> TlsPlan {
                 "add `certificate: FILE`",
             );
         }
-        (None, None) if raw.value.certificates.is_empty() => {
+        (None, None) if raw.value.certificates.is_empty() && !scope.findings.is_damaged(raw.mark) => {
             scope.error(
                 "missing-key",
                 raw.mark,

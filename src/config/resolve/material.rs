@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::scope::Scope;
 use crate::base::secret::Secret;
+use crate::config::excerpt::is_variable_name;
 use crate::config::node::Mark;
 use crate::config::raw::RawSecret;
 use crate::config::read::At;
@@ -160,22 +161,22 @@ pub(super) fn secret(raw: &At<RawSecret>, scope: &mut Scope<'_>) -> Option<Secre
         }
         RawSecret::Environment(variable) => {
             let name = &variable.value.0;
-            match (scope.environment)(name) {
-                Some(value) => (
-                    value.into_bytes(),
+            let from = if is_variable_name(name) {
+                format!("the environment variable `{}`", variable.shown(name))
+            } else {
+                "the environment variable named here".to_owned()
+            };
+            let Some(value) = (scope.environment)(name) else {
+                let hint = "set it to the secret, at least 32 bytes";
+                scope.error(
+                    "variable-not-set",
                     variable.mark,
-                    format!("the environment variable `{}`", variable.shown(name)),
-                ),
-                None => {
-                    scope.error(
-                        "variable-not-set",
-                        variable.mark,
-                        format!("the environment variable `{}` is not set", variable.shown(name)),
-                        "set it to the secret, at least 32 bytes",
-                    );
-                    return None;
-                }
-            }
+                    format!("{from} is not set"),
+                    hint,
+                );
+                return None;
+            };
+            (value.into_bytes(), variable.mark, from)
         }
     };
     while matches!(bytes.last(), Some(b'\n' | b'\r')) {

@@ -21,6 +21,7 @@ use crate::identity::RouteName;
 /// What routes get from their api.
 pub(super) struct Inherited<'a> {
     pub api: &'a RawApi,
+    pub mark: Mark,
     pub issuers: &'a [IssuerRef],
     pub limits: &'a [At<LimitRef>],
 }
@@ -193,22 +194,31 @@ fn access(at: &At<RawRoute>, inherited: &Inherited<'_>, scope: &mut Scope<'_>) -
         None => inherited.issuers.to_vec(),
     };
     let Some(access) = raw.access.as_ref().or(inherited.api.access.as_ref()) else {
-        scope.error(
-            "no-access",
-            at.mark,
-            format!(
-                "the route `{}` has neither `access` nor `public: true`",
-                raw.path.value.0
-            ),
-            "write `access: {}` if a credential is enough, here or at the api",
-        );
-        return AccessPlan::Public;
+        if !scope.findings.is_damaged(at.mark) && !scope.findings.is_damaged(inherited.mark) {
+            scope.error(
+                "no-access",
+                at.mark,
+                format!(
+                    "the route `{}` has neither `access` nor `public: true`",
+                    raw.path.value.0
+                ),
+                "write `access: {}` if a credential is enough, here or at the api",
+            );
+        }
+        // What follows is then about what would have been required.
+        return AccessPlan::Required {
+            issuers,
+            scopes_any: Vec::new(),
+            scopes_all: Vec::new(),
+            roles_any: Vec::new(),
+            roles_all: Vec::new(),
+        };
     };
     let none_named = match &raw.credentials {
         Some(own) => own.value.is_empty(),
         None => inherited.api.credentials.is_empty(),
     };
-    if none_named {
+    if none_named && !scope.findings.is_damaged(inherited.mark) {
         scope.error(
             "no-credentials",
             raw.credentials.as_ref().map_or(at.mark, |own| own.mark),
@@ -403,6 +413,7 @@ fn item_cap(at: &At<RawItems>, scope: &mut Scope<'_>) -> Option<ItemCapPlan> {
     let count = match (&at.value.query, &at.value.body) {
         (Some(query), None) => ItemCount::Query(query.0.clone()),
         (None, Some(pointer)) => ItemCount::Body(pointer.0.clone()),
+        (None, None) if scope.findings.is_damaged(at.mark) => return None,
         (None, None) | (Some(_), Some(_)) => {
             scope.error(
                 "one-of",
