@@ -22,5 +22,6 @@ mod life;
 mod limits;
 mod regions;
 mod routing;
+mod shipped;
 mod spoof;
 mod tokens;
