@@ -89,7 +89,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["net", "server"]),
     ("rustls_native_certs", &["net"]),
     ("rcgen", &["cli"]),
-    ("matchit", &["routing"]),
     ("tikv_jemallocator", &["main"]),
 ];
 
