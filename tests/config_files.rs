@@ -424,6 +424,74 @@ error[file-unreadable]: cannot read `none.yaml`: there is no such file
 }
 
 #[test]
+fn a_missing_include_is_said_once_and_not_for_every_name_that_it_would_have_declared() {
+    let material = Material::new();
+    let text = "include: '${PART}.yaml'\nlisteners: [{ address: 127.0.0.1:0 }]\napis: { a: { hosts: ['*'], limits: [slow], \
+                routes: [{ path: /, public: true, to: { backend: b } }] } }\n";
+    let file = material.write("t.yaml", text);
+    let environment = |name: &str| (name == "PART").then(|| "limits".to_owned());
+    let found = config::load(&file, &environment).unwrap_err();
+    assert_eq!(found.len(), 1, "{}", said(&found));
+    assert_eq!(
+        found[0].message,
+        "cannot read `${PART}.yaml`: there is no such file"
+    );
+    material.write(
+        "limits.yaml",
+        "limits: { slow: { per: route } }\nbackends: { b: { endpoints: ['http://127.0.0.1:1'] } }\n",
+    );
+    assert_eq!(load(&file, &environment).limits.len(), 1);
+}
+
+#[test]
+fn check_exits_with_0_or_78_and_says_the_same_as_text_and_as_json() {
+    let material = Material::new();
+    let check = |name: &str, format: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .current_dir(material.folder.path())
+            .args(["check", "--config", name, "--format", format])
+            .output()
+            .unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    material.write("good.yaml", REST);
+    material.write("bad.yaml", &format!("server: {{ worker: 1 }}\n{REST}"));
+    assert_eq!(check("good.yaml", "text"), (0, "good.yaml: good\n".to_owned()));
+    let (code, text) = check("bad.yaml", "text");
+    assert_eq!(code, 78);
+    assert!(
+        text.starts_with("error[unknown-key]: unknown key `worker`, did you mean `workers`?\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n\nbad.yaml: 1 error\n"), "{text}");
+    let (code, text) = check("bad.yaml", "json");
+    assert_eq!(code, 78);
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["ok"], false);
+    let found = &document["diagnostics"][0];
+    assert_eq!(
+        (
+            found["line"].as_u64(),
+            found["column"].as_u64(),
+            found["length"].as_u64()
+        ),
+        (Some(1), Some(11), Some(6))
+    );
+    assert_eq!(
+        (&found["file"], &found["code"]),
+        (&"bad.yaml".into(), &"unknown-key".into())
+    );
+    assert_eq!(
+        check("good.yaml", "json"),
+        (0, "{\"diagnostics\":[],\"ok\":true}\n".to_owned())
+    );
+    assert_eq!(check("none.yaml", "text").0, 78);
+}
+
+#[test]
 fn a_file_that_is_not_there_is_one_diagnostic_without_a_place() {
     let found = config::load(Path::new("/nowhere/t.yaml"), &nothing_set).unwrap_err();
     assert_eq!(

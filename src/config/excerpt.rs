@@ -72,7 +72,8 @@ pub(super) fn is_secret_key(key: &str) -> bool {
         .any(|word| folded.contains(word))
         // `credentials` names issuers, `tokens` counts them.
         && !matches!(folded.as_str(), "credentials" | "tokens")
-        || super::suggest::nearest(key, ["secret", "password"]).is_some()
+        // A typing mistake is as long as the word, give or take; this is asked for every key of a file.
+        || (4..=10).contains(&folded.len()) && super::suggest::nearest(key, ["secret", "password"]).is_some()
 }
 
 /// Is this surely the name of a variable, and not a secret that somebody wrote in its place? Names that are not in

@@ -32,6 +32,7 @@ pub(super) struct Findings {
     seen: HashSet<Finding>,
     errors: usize,
     damaged: HashSet<(u16, u32, u32)>,
+    lacks_a_file: bool,
 }
 
 impl Findings {
@@ -94,6 +95,16 @@ impl Findings {
     /// reported.
     pub(in crate::config) fn is_damaged(&self, mark: Mark) -> bool {
         self.damaged.contains(&(mark.file, mark.line, mark.column))
+    }
+
+    /// A file that belongs to the configuration could not be read, so nobody knows what it would have declared.
+    pub(in crate::config) fn lacks_a_file(&mut self) {
+        self.lacks_a_file = true;
+    }
+
+    /// Are all files there? Else a name that nobody declares may stand in the missing one.
+    pub(in crate::config) fn is_whole(&self) -> bool {
+        !self.lacks_a_file
     }
 
     /// How many errors there are.

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::findings::Findings;
-use super::include;
-use super::interpolate::interpolate;
+use super::include::Loader;
 use super::node::Node;
 use super::plan::Plan;
 use super::raw::RawRoot;
@@ -21,7 +20,12 @@ use super::source::Files;
 pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Plan, Vec<Diagnostic>> {
     let mut files = Files::default();
     let mut findings = Findings::default();
-    let root = include::load(path, &mut files, &mut findings);
+    let mut loader = Loader {
+        files: &mut files,
+        findings: &mut findings,
+        environment,
+    };
+    let root = loader.load(path);
     finish(root, files, findings, environment)
 }
 
@@ -36,7 +40,12 @@ pub fn load_text(
 ) -> Result<Plan, Vec<Diagnostic>> {
     let mut files = Files::default();
     let mut findings = Findings::default();
-    let root = include::load_text(Path::new(name), text.to_owned(), &mut files, &mut findings);
+    let mut loader = Loader {
+        files: &mut files,
+        findings: &mut findings,
+        environment,
+    };
+    let root = loader.load_text(Path::new(name), text.to_owned());
     finish(root, files, findings, environment)
 }
 
@@ -67,7 +76,6 @@ fn plan(
     findings: &mut Findings,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Plan> {
-    interpolate(&mut root, environment, findings);
     let declared = Declared::of(&root);
     shape::check(&mut root, findings);
     match from_node::<RawRoot>(&root) {

@@ -26,7 +26,7 @@ a file, all of it at once; `config/tollgate.schema.json` lets an editor complete
 - **One or many**: where a list is wanted, a single value may stand alone.
 - **A key without a value is an error**: `tls:` with nothing behind it never means \"no TLS\".
 - **`danger_…`** keys weaken security; each is reported at every start.
-- At most 4 MiB a file, 64 levels, 256 files.
+- At most 4 MiB a file, 20 levels, 256 files.
 
 What a reload cannot change: the addresses of `listeners` and `admin`, and `server.workers` and `server.scheduler`.
 ";

@@ -13,8 +13,9 @@ use super::node::{Key, Mark, Node, Value};
 
 /// Largest file, in bytes. Checked before parsing; 4 MiB is some 50,000 customers with quotas of their own.
 pub(super) const LARGEST_FILE: u64 = 4 << 20;
-/// Deepest nesting. The shipped configurations need 8.
-const DEEPEST: usize = 64;
+/// Deepest nesting. The shipped configurations need 8. Reading is recursive, and a level takes some 35 KiB of stack in a
+/// build without optimisation: more than twice this fits the 2 MiB of a thread.
+const DEEPEST: usize = 20;
 /// Most nodes in one file.
 const MOST_NODES: usize = 1_000_000;
 /// Most aliases in one file, and most nodes that aliases may stand for: a few lines of YAML can otherwise stand for
@@ -89,16 +90,16 @@ impl Files {
     }
 }
 
-/// Reads a file's text.
+/// Reads a file's text. Messages call it `shown`.
 ///
 /// # Errors
 /// Not readable, larger than [`LARGEST_FILE`], or not UTF-8.
-pub(super) fn read(path: &Path) -> Result<String, Fault> {
+pub(super) fn read(path: &Path, shown: &str) -> Result<String, Fault> {
     use std::io::Read;
     let unreadable = |error: std::io::Error| Fault {
         code: "file-unreadable",
         mark: None,
-        message: format!("cannot read `{}`: {}", path.display(), reason(&error)),
+        message: format!("cannot read `{shown}`: {}", reason(&error)),
         hint: None,
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -111,14 +112,14 @@ pub(super) fn read(path: &Path) -> Result<String, Fault> {
         return Err(Fault {
             code: "file-too-large",
             mark: None,
-            message: format!("`{}` is larger than 4 MiB", path.display()),
+            message: format!("`{shown}` is larger than 4 MiB"),
             hint: Some("split it with `include:`".to_owned()),
         });
     }
     String::from_utf8(bytes).map_err(|_| Fault {
         code: "file-not-text",
         mark: None,
-        message: format!("`{}` is not UTF-8 text", path.display()),
+        message: format!("`{shown}` is not UTF-8 text"),
         hint: None,
     })
 }
@@ -147,8 +148,6 @@ pub(super) fn parse(files: &mut Files, file: u16) -> Result<Node, Fault> {
             hint: Some("split it with `include:`".to_owned()),
         });
     }
-    // While the text has no structure yet, whatever looks like a secret is hidden by its looks alone.
-    files.hide(file, excerpt::by_looks(&text));
     let mut options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         reject_unsupported_tags: true,
@@ -175,7 +174,11 @@ pub(super) fn parse(files: &mut Files, file: u16) -> Result<Node, Fault> {
             },
             Value::Map(Vec::new()),
         ),
-        Err(error) => return Err(fault(file, &error)),
+        Err(error) => {
+            // The text has no structure: whatever looks like a secret is hidden by its looks alone.
+            files.hide(file, excerpt::by_looks(&text));
+            return Err(fault(file, &error));
+        }
     };
     files.hide(file, excerpt::by_structure(&text, &node));
     Ok(node)
@@ -398,14 +401,14 @@ mod tests {
         let fault = tree(&laughs).unwrap_err();
         assert_eq!(fault.code, "file-too-complex", "{fault:?}");
         assert!(tree(&"[".repeat(100_000)).is_err());
-        assert!(
-            tree(
-                &(0..1_000)
-                    .map(|n| format!("{}a:\n", " ".repeat(n)))
-                    .collect::<String>()
-            )
-            .is_err()
-        );
+        let nested = |levels: usize| {
+            (0..levels)
+                .map(|n| format!("{}a:\n", " ".repeat(n)))
+                .collect::<String>()
+        };
+        assert!(tree(&nested(DEEPEST)).is_ok());
+        assert_eq!(tree(&nested(DEEPEST + 1)).unwrap_err().code, "file-too-complex");
+        assert!(tree(&nested(1_000)).is_err());
         assert_eq!(tree(&"x".repeat(5 << 20)).unwrap_err().code, "file-too-large");
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn plan(
     let server = server::resolve(&raw.server, &mut scope);
     let listeners = listeners::resolve(&raw.listeners, &mut scope);
     let admin = listeners::admin(raw.admin.as_ref(), &listeners, &mut scope);
-    if raw.listeners.is_empty() && !declared.has_listeners {
+    if raw.listeners.is_empty() && !declared.has_listeners && scope.findings.is_whole() {
         scope.whole_file(
             "missing-key",
             "the configuration needs at least one listener",
@@ -94,7 +94,7 @@ pub(super) fn plan(
         backends: &backends,
     };
     let apis = apis::resolve(&raw.apis, &world, &mut scope);
-    if raw.apis.0.is_empty() && !declared.has_apis {
+    if raw.apis.0.is_empty() && !declared.has_apis && scope.findings.is_whole() {
         scope.whole_file(
             "missing-key",
             "the configuration needs at least one api",

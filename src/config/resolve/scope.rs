@@ -123,12 +123,14 @@ impl Names {
             .map(|(index, name)| (name.to_owned(), index))
             .collect();
         let mut declared = declared.to_vec();
+        let known: std::collections::HashSet<&str> = declared.iter().map(String::as_str).collect();
         // Builtin ones are in the plan and not in the file.
-        for name in index.keys() {
-            if !declared.contains(name) {
-                declared.push(name.clone());
-            }
-        }
+        let builtin: Vec<String> = index
+            .keys()
+            .filter(|name| !known.contains(name.as_str()))
+            .cloned()
+            .collect();
+        declared.extend(builtin);
         Names {
             kind,
             section,
@@ -142,7 +144,7 @@ impl Names {
         if let Some(index) = self.index.get(&name.value) {
             return Some(*index);
         }
-        if self.declared.contains(&name.value) {
+        if self.declared.contains(&name.value) || !findings.is_whole() {
             return None;
         }
         let known = || self.declared.iter().map(String::as_str);
