@@ -29,7 +29,9 @@ fn key(group: &Value) -> Option<Key> {
     match group.get("public") {
         Some(public) => Key::from_jwk(public.as_object()?).ok(),
         None => {
-            let secret = URL_SAFE_NO_PAD.decode(group["private"]["k"].as_str()?).ok()?;
+            let secret = URL_SAFE_NO_PAD
+                .decode(group.pointer("/private/k")?.as_str()?)
+                .ok()?;
             Key::secret(&Secret::new(secret)).ok()
         }
     }
