@@ -1,0 +1,88 @@
+//! The gateway as a `tower::Service`: called with `oneshot`, with a layer around it, and the example that shows it.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+#[path = "../benches/scene/mod.rs"]
+mod scene;
+
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use scene::{HIT, LIMITED, NOW, config, request};
+use tollgate::base::clock::Clock;
+use tollgate::gateway::{Gateway, Options};
+use tollgate::reply::Reply;
+use tower::util::MapResponseLayer;
+use tower::{ServiceBuilder, ServiceExt};
+
+async fn start() -> Gateway {
+    let options = Options {
+        clock: Clock::manual(NOW),
+        ..Options::default()
+    };
+    Gateway::start(config("http://127.0.0.1:9"), options)
+        .await
+        .unwrap()
+}
+
+async fn json(answer: Response<Reply>) -> serde_json::Value {
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test]
+async fn the_service_answers_admits_and_refuses_like_a_listener() {
+    let gateway = start().await;
+    let answer = gateway.service().oneshot(request(HIT)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(json(answer).await, serde_json::json!({"items": []}));
+
+    let mut stranger = request(HIT);
+    stranger.headers_mut().remove(header::AUTHORIZATION);
+    let answer = gateway.service().oneshot(stranger).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(answer.headers().contains_key(header::WWW_AUTHENTICATE));
+    assert_eq!(json(answer).await["code"], "credentials_missing");
+
+    let answer = gateway.service().oneshot(request(LIMITED)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer = gateway.service().oneshot(request(LIMITED)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(answer.headers().contains_key(header::RETRY_AFTER));
+    assert_eq!(json(answer).await["code"], "rate_limited");
+    gateway.stop();
+}
+
+#[tokio::test]
+async fn a_layer_sees_answers_and_refusals_and_may_change_them() {
+    let gateway = start().await;
+    let service = ServiceBuilder::new()
+        .layer(MapResponseLayer::new(|mut answer: Response<Reply>| {
+            let value = http::HeaderValue::from_static("around");
+            answer.headers_mut().insert("x-layer", value);
+            answer
+        }))
+        .service(gateway.service());
+    for (path, status) in [(HIT, StatusCode::OK), ("/nowhere", StatusCode::NOT_FOUND)] {
+        let answer = service.clone().oneshot(request(path)).await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()["x-layer"], "around");
+    }
+    gateway.stop();
+}
+
+#[tokio::test]
+async fn any_body_type_is_taken_and_its_bytes_are_subject_to_the_same_guard() {
+    let gateway = start().await;
+    let (mut parts, _) = request(HIT).into_parts();
+    parts.method = http::Method::POST;
+    let call = Request::from_parts(parts, Full::new(bytes::Bytes::from_static(b"{}")));
+    let answer = gateway.service().oneshot(call).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+
+    let mut two_hosts = request(HIT);
+    let other = http::HeaderValue::from_static("other.test");
+    two_hosts.headers_mut().append(header::HOST, other);
+    let answer = gateway.service().oneshot(two_hosts).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    gateway.stop();
+}
