@@ -7,6 +7,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test may stop at the first surprise"
 )]
 

@@ -2,7 +2,11 @@
 //! request, so that numbers of different tools can be laid beside each other.
 
 #![allow(dead_code, unreachable_pub, reason = "not every bench needs every part")]
-#![allow(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench may stop at the first surprise"
+)]
 
 use std::sync::Arc;
 
