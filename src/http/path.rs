@@ -67,8 +67,9 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
     })
 }
 
-/// What lenient servers may take `path` (in normal form) for: parameters (`;x`) cut off, escaped reserved characters
-/// (`%2C`) decoded, blanks and dots at the end of a segment dropped. `None` when that is `path` itself.
+/// What lenient servers may take `path` (in normal form) for: escapes that were encoded again (`%2561`) decoded, escaped
+/// reserved characters (`%2C`) too, parameters (`;x`) cut off, blanks at both ends of a segment and dots at its end dropped.
+/// `None` when that is `path` itself.
 ///
 /// The router uses it to refuse a path that another, perhaps stricter, route might stand for; it is never forwarded.
 pub fn lenient_reading(path: &str) -> Option<String> {
@@ -82,8 +83,9 @@ pub fn lenient_reading(path: &str) -> Option<String> {
     if !suspicious && previous != b'.' {
         return None;
     }
+    let further = decoded_further(path);
     let mut reading = String::with_capacity(path.len());
-    for (index, segment) in path.split('/').enumerate() {
+    for (index, segment) in further.split('/').enumerate() {
         if index > 0 {
             reading.push('/');
         }
@@ -106,8 +108,53 @@ pub fn lenient_reading(path: &str) -> Option<String> {
             };
             reading.truncate(start + trimmed.len());
         }
+        while reading
+            .get(start..)
+            .is_some_and(|left| left.starts_with("%20") && left.len() > "%20".len())
+        {
+            reading.drain(start..start + "%20".len());
+        }
     }
     (reading != path).then_some(reading)
+}
+
+/// `%2561` as `a`, `%252561` too, `%2520` as `%20`: what decoding again and again leaves, in normal form. Slashes and dot
+/// segments do not appear by it: [`normalise`] has refused them.
+fn decoded_further(path: &str) -> Cow<'_, str> {
+    let mut all = Cow::Borrowed(path);
+    while let Some(shorter) = decoded_once_more(&all) {
+        all = Cow::Owned(shorter);
+    }
+    all
+}
+
+/// One step of [`decoded_further`]; `None` when nothing is left to do.
+fn decoded_once_more(path: &str) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once("%25") {
+        text.push_str(before);
+        let digits = after
+            .get(..2)
+            .filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        rest = match digits.map(|digits| (digits, u8::from_str_radix(digits, 16))) {
+            Some((_, Ok(byte))) if is_unreserved(byte) => {
+                text.push(char::from(byte));
+                after.get(2..).unwrap_or_default()
+            }
+            Some((digits, _)) => {
+                text.push('%');
+                text.push_str(&digits.to_ascii_uppercase());
+                after.get(2..).unwrap_or_default()
+            }
+            None => {
+                text.push_str("%25");
+                after
+            }
+        };
+    }
+    text.push_str(rest);
+    (text.len() < path.len()).then_some(text)
 }
 
 /// Sub-delimiters, `:` and `@` may stand in a segment as they are (RFC 3986 section 3.3); escaping them makes a

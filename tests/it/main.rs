@@ -20,6 +20,7 @@ mod identity_headers;
 mod item_caps;
 mod life;
 mod limits;
+mod paths;
 mod regions;
 mod routing;
 mod shipped;

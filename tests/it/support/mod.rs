@@ -6,5 +6,6 @@ pub mod gateway;
 pub mod keys;
 pub mod process;
 pub mod raw_backend;
+pub mod raw_h2;
 pub mod single;
 pub mod upstream;
