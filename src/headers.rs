@@ -174,7 +174,7 @@ impl Outgoing {
         // What a trusted peer says is read before all of it is removed.
         let chain = forwarded::chain(client.peer, client.trust, headers);
         let scheme = said_scheme(client, headers).unwrap_or_else(|| client.scheme.value());
-        let host = said_host(client, headers).or_else(|| head.authority_value());
+        let host = said_host(client, headers);
 
         let listed = hop::listed(headers);
         let mut has_te = false;

@@ -5,6 +5,7 @@ use http::HeaderValue;
 use crate::base::clock::Tick;
 use crate::base::random::Ids;
 use crate::http::body::Fate;
+use crate::http::request_id::RequestId;
 use crate::http::trace_context::TraceParent;
 use crate::limits::Admission;
 use crate::rejection::Rejection;
@@ -17,6 +18,8 @@ pub struct Trail {
     /// Index of the api whose dialect renders a refusal, once it is known.
     pub api: Option<usize>,
     id: [u8; 32],
+    /// What a trusted proxy called the request.
+    called: Option<RequestId>,
     trace: Option<String>,
     /// What became of the client's body, and how much of it was read.
     pub fate: Option<Fate>,
@@ -35,18 +38,30 @@ impl Trail {
             record,
             api: None,
             id,
+            called: None,
             trace: None,
             fate: None,
         }
     }
 
-    /// The request's id: 32 lower-case hexadecimal digits.
+    /// The request's id: 32 lower-case hexadecimal digits, or what a trusted proxy called it.
     pub fn id(&self) -> &str {
-        std::str::from_utf8(&self.id).unwrap_or_default()
+        match &self.called {
+            Some(called) => called.as_str(),
+            None => std::str::from_utf8(&self.id).unwrap_or_default(),
+        }
+    }
+
+    /// Takes over the name that a trusted proxy gave the request, if it is one.
+    pub fn call(&mut self, named: Option<&HeaderValue>) {
+        self.called = named.and_then(RequestId::accept);
     }
 
     /// [`Trail::id`] as a field value.
     pub fn id_value(&self) -> HeaderValue {
+        if let Some(called) = &self.called {
+            return called.value().clone();
+        }
         // Hexadecimal digits are always a field value.
         HeaderValue::from_bytes(&self.id).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
@@ -73,7 +88,10 @@ impl Trail {
     /// Notes the ids in the record; the last thing before it is closed.
     pub fn name(&mut self) {
         if self.record.is_logged() {
-            let id = std::str::from_utf8(&self.id).unwrap_or_default();
+            let id = match &self.called {
+                Some(called) => called.as_str(),
+                None => std::str::from_utf8(&self.id).unwrap_or_default(),
+            };
             self.record.ids(id, self.trace.as_deref());
         }
     }

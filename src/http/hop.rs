@@ -67,7 +67,21 @@ pub fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
 /// > connection-option in this field, remove any header or trailer field(s) from the message with the same name as
 /// > the connection-option, and then remove the Connection header field itself (RFC 9110 section 7.6.1)
 pub fn strip(headers: &mut HeaderMap) {
+    // Most answers have nothing but `Connection: keep-alive`, or nothing at all: one look, and nothing is set up.
+    let mut has_connection = false;
+    let mut has_others = false;
+    for name in headers.keys() {
+        has_connection |= *name == CONNECTION;
+        has_others |= *name != CONNECTION && (*name == TE || is_hop_by_hop(name));
+    }
+    if !has_connection && !has_others {
+        return;
+    }
     let listed = listed(headers);
+    if !has_others && listed.is_empty() {
+        headers.remove(CONNECTION);
+        return;
+    }
     let mut has_te = false;
     remove_where(headers, |name| {
         has_te |= *name == TE;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ::http::header::HeaderName;
-use ::http::{HeaderValue, Request, Response, Uri};
+use ::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 
 use super::Trail;
 use crate::config::plan::{RegionRef, Rewrite};
@@ -13,6 +13,7 @@ use crate::headers::{self, Call, Client, Injected, Scheme};
 use crate::http::body::Body;
 use crate::http::forwarded::{self, Trust};
 use crate::http::head::Head;
+use crate::http::names::X_REQUEST_ID;
 use crate::http::trace_context::TraceParent;
 use crate::limits::Admission;
 use crate::net::peer::Peer;
@@ -44,9 +45,11 @@ pub(super) fn guard(
 ) -> Result<Head, Rejection> {
     trail.record.over(request.version(), peer.tls.is_some());
     let head = view.guard.check(request, peer.tls.is_some())?;
-    trail
-        .record
-        .asked(request.method(), head.host(), head.path(), head.query());
+    if trail.record.is_logged() {
+        trail
+            .record
+            .asked(request.method(), head.host(), head.path(), head.query());
+    }
     Ok(head)
 }
 
@@ -67,6 +70,9 @@ pub(super) fn client(
     } else {
         (ip, Trust::Stranger)
     };
+    if peer.trusted {
+        trail.call(single(request.headers(), &X_REQUEST_ID));
+    }
     trail.record.from(address, ip);
     trail
         .record
@@ -82,6 +88,12 @@ pub(super) fn client(
         trust,
         scheme,
     }
+}
+
+/// The only line of a field.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    lines.next().filter(|_| lines.next().is_none())
 }
 
 /// Finds the route.

@@ -110,7 +110,7 @@ impl Service {
                     (Some(_), _) => return Err(Rejection::UpstreamUnreachable),
                     (None, Some(copy)) if !lease.heard_something() => {
                         retried = true;
-                        outgoing = copy.into_request();
+                        outgoing = copy.into_request().ok_or(Rejection::UpstreamInvalid)?;
                     }
                     (None, _) => {
                         tracing::debug!(

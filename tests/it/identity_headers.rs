@@ -205,3 +205,33 @@ async fn the_query_goes_upstream_byte_for_byte_avi_47_48_53_56() {
         assert_eq!(fixture.us.seen().pop().unwrap().target, target);
     }
 }
+
+#[tokio::test]
+async fn what_a_trusted_proxy_says_of_its_client_is_believed_and_nobody_elses_word() {
+    let fixture = Fixture::with_routes(ROUTES).await;
+    let said = [
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-forwarded-proto", "https"),
+        ("x-request-id", "from-the-balancer"),
+    ];
+    send(fixture.address, get("api.test", "/open/a", &said)).await;
+    let seen = fixture.us.only();
+    assert_eq!(
+        (seen.only("x-forwarded-for"), seen.only("x-forwarded-proto")),
+        ("127.0.0.1", "http")
+    );
+    assert_ne!(seen.only("x-request-id"), "from-the-balancer");
+
+    let fixture = Fixture::with_server("trusted-proxies: [127.0.0.0/8]", ROUTES).await;
+    send(fixture.address, get("api.test", "/open/a", &said)).await;
+    let seen = fixture.us.only();
+    assert_eq!(seen.only("x-forwarded-for"), "203.0.113.7, 127.0.0.1");
+    assert_eq!(seen.only("x-forwarded-proto"), "https");
+    assert_eq!(seen.only("x-request-id"), "from-the-balancer");
+    let refused = send(fixture.address, get("api.test", "/nothing", &said)).await;
+    assert_eq!(
+        refused.json()["instance"],
+        "from-the-balancer",
+        "refusals carry it too"
+    );
+}

@@ -24,12 +24,22 @@ impl Fixture {
         Fixture::with_limit("1000000/s", routes).await
     }
 
+    /// The same with one more line under `server:`.
+    pub async fn with_server(line: &str, routes: &str) -> Fixture {
+        Fixture::build("1000000/s", routes, line).await
+    }
+
     /// The same with this limit per customer.
     pub async fn with_limit(rate: &str, routes: &str) -> Fixture {
+        Fixture::build(rate, routes, "").await
+    }
+
+    async fn build(rate: &str, routes: &str, server: &str) -> Fixture {
         let folder = tempfile::tempdir().expect("a folder");
         let signer = Signer::new(folder.path());
         let (us, eu) = (Upstream::start("us").await, Upstream::start("eu").await);
-        let text = config(&signer, &us, &eu, rate, routes);
+        let text = config(&signer, &us, &eu, rate, routes)
+            .replace("  workers: 1\n", &format!("  workers: 1\n  {server}\n"));
         let (gateway, address, admin) = start(&text).await;
         Fixture {
             gateway,
