@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, COOKIE, EXPECT, FORWARDED, HOST, TE};
+use http::header::{AUTHORIZATION, COOKIE, EXPECT, FORWARDED, HOST, TE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::plan::IdentityHeaders;
@@ -18,7 +18,7 @@ use crate::http::names::{
     TRACEPARENT, TRACESTATE, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID,
 };
 use crate::http::trace_context::{State, TraceParent};
-use crate::http::{hop, host};
+use crate::http::{hop, host, trailers};
 
 /// Removed from every request beside the managed names, in every spelling.
 ///
@@ -178,16 +178,21 @@ impl Outgoing {
 
         let listed = hop::listed(headers);
         let mut has_te = false;
+        let mut has_trailer = false;
         let mut has_cookie = false;
         let mut has_host = false;
         hop::remove_where(headers, |name| {
             has_te |= *name == TE;
+            has_trailer |= *name == TRAILER;
             has_cookie |= *name == COOKIE;
             has_host |= *name == HOST;
             hop::is_hop_by_hop(name) || self.managed.matches(name) || listed.contains(name)
         });
         if has_te {
             hop::keep_only_trailers_in_te(headers);
+        }
+        if has_trailer {
+            trailers::keep_announced(headers, Some(&self.managed));
         }
         if has_cookie {
             join_cookies(headers);
@@ -226,6 +231,7 @@ impl Outgoing {
 /// Hop-by-hop fields off an answer, before it goes to the client.
 pub fn returning(headers: &mut HeaderMap) {
     hop::strip(headers);
+    trailers::keep_announced(headers, None);
 }
 
 /// What a trusted proxy says that its client spoke: exactly one of the two words.

@@ -340,4 +340,16 @@ fn trailers_are_filtered_by_the_same_names() {
     ]);
     crate::http::trailers::keep_allowed(&mut trailers, Some(outgoing.managed()));
     assert_eq!(trailers, map(&[("grpc-status", "0")]));
+    let mut expected = bare();
+    expected.extend(map(&[("trailer", "grpc-status")]));
+    assert_eq!(
+        anonymous(&[
+            ("trailer", "x_tenant_id, X-Forwarded-For"),
+            ("trailer", "Grpc-Status")
+        ]),
+        expected
+    );
+    let mut answer = map(&[("trailer", "x-sum, content-length")]);
+    returning(&mut answer);
+    assert_eq!(answer, map(&[("trailer", "x-sum")]));
 }

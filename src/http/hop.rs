@@ -1,20 +1,18 @@
 //! Hop-by-hop fields: those that concern one connection and must not travel further (RFC 9110 section 7.6.1).
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names::{HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION};
 
 /// Fields that go whether `Connection` lists them or not. `te` is treated apart: `trailers` may stay.
-const ALWAYS: [HeaderName; 9] = [
+const ALWAYS: [HeaderName; 8] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
     TRANSFER_ENCODING,
-    TRAILER,
     UPGRADE,
     HTTP2_SETTINGS,
     PROXY_AUTHENTICATE,
@@ -23,12 +21,12 @@ const ALWAYS: [HeaderName; 9] = [
 
 /// Is this a field that never travels further, whatever `Connection` says? (`te` is not: see [`strip`].)
 ///
-/// `trailer` is among them: it announces what is sent as trailers, and those are filtered on the way
-/// ([`super::body`]), so the announcement would not be true any more.
+/// Nor is `trailer` (RFC 9110 section 6.6.2): it announces trailers, which are filtered on the way, and so is what it
+/// announces ([`super::trailers`]).
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     // The length decides for nearly every field without a comparison of bytes.
     match name.as_str().len() {
-        2 | 7 | 10 | 14 | 16 | 17 | 18 | 19 => ALWAYS.contains(name),
+        7 | 10 | 14 | 16 | 17 | 18 | 19 => ALWAYS.contains(name),
         _ => false,
     }
 }
@@ -171,7 +169,6 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
             ("transfer-encoding", "chunked"),
-            ("trailer", "x"),
             ("upgrade", "h2c"),
             ("http2-settings", "AAMAAABkAAQAAP__"),
             ("proxy-authenticate", "Basic"),
