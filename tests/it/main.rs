@@ -26,3 +26,4 @@ mod routing;
 mod shipped;
 mod spoof;
 mod tokens;
+mod upstream_failures;

@@ -7,5 +7,6 @@ pub mod keys;
 pub mod process;
 pub mod raw_backend;
 pub mod raw_h2;
+pub mod scripted;
 pub mod single;
 pub mod upstream;
