@@ -627,6 +627,57 @@ fn what_a_reload_cannot_change_is_named() {
 }
 
 #[test]
+fn what_a_listener_speaks_and_how_calls_are_logged_changes_only_with_a_restart() {
+    let material = Material::new();
+    let plan = |listener: &str, rest: &str| {
+        let text = format!(
+            "listeners: [{{ address: 127.0.0.1:8080{listener} }}]\n{rest}\
+             apis: {{ a: {{ hosts: ['*'], routes: [{{ path: /, public: true, to: gone }}] }} }}\n"
+        );
+        load(&material.write("t.yaml", &text), &nothing_set)
+    };
+    let tls = ", tls: { certificate: chain.pem, key: key.pem }";
+    let redirect = ", redirect: https";
+    let redirect_to = ", redirect: https, redirect-port: 8443";
+    let modes = [
+        ("", "plain"),
+        (tls, "TLS"),
+        (redirect, "redirect"),
+        (redirect_to, "redirect to port 8443"),
+    ];
+    for (before, was) in modes {
+        for (after, is) in modes {
+            let found = config::restart_needed(&plan(before, ""), &plan(after, ""));
+            if was == is {
+                assert!(found.is_empty(), "{found:?}");
+            } else {
+                assert_eq!(
+                    found,
+                    [format!(
+                        "`listeners` change from 127.0.0.1:8080 ({was}) to 127.0.0.1:8080 ({is})"
+                    )]
+                );
+            }
+        }
+    }
+    let logged = |keys: &str| plan("", &format!("telemetry: {{ access-log: {{ {keys} }} }}\n"));
+    for (old, new, says) in [
+        (plan("", ""), logged(""), "it is switched on"),
+        (logged(""), plan("", ""), "it is switched off"),
+        (
+            logged("query: true"),
+            logged("query: false, redact: [pin]"),
+            "`query`, `redact`",
+        ),
+    ] {
+        assert_eq!(
+            config::restart_needed(&old, &new),
+            [format!("`telemetry.access-log` changes: {says}")]
+        );
+    }
+}
+
+#[test]
 fn what_the_tests_of_the_gateway_and_the_manual_write_means_what_they_think() {
     let text = "
 server: { workers: 1 }

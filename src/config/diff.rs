@@ -1,6 +1,6 @@
 //! What a running gateway cannot change.
 
-use super::plan::{ListenerPlan, Plan, Workers};
+use super::plan::{AccessLogPlan, ListenerMode, ListenerPlan, Plan, Workers};
 
 /// What of `new` cannot take effect before a restart, as sentences. Empty: everything can.
 pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
@@ -12,11 +12,11 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
             workers(new.server.workers)
         ));
     }
-    let addresses = |plan: &Plan| plan.listeners.iter().map(address).collect::<Vec<_>>();
-    let (before, after) = (addresses(old), addresses(new));
+    let listeners = |plan: &Plan| plan.listeners.iter().map(listener).collect::<Vec<_>>();
+    let (before, after) = (listeners(old), listeners(new));
     if before != after {
         found.push(format!(
-            "the addresses of `listeners` change from {} to {}",
+            "`listeners` change from {} to {}",
             list(&before),
             list(&after)
         ));
@@ -32,11 +32,47 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
             admin(new)
         ));
     }
+    if old.telemetry.access_log != new.telemetry.access_log {
+        found.push(format!(
+            "`telemetry.access-log` changes: {}",
+            access_log(
+                old.telemetry.access_log.as_ref(),
+                new.telemetry.access_log.as_ref()
+            )
+        ));
+    }
     found
 }
 
-fn address(listener: &ListenerPlan) -> String {
-    listener.address.to_string()
+/// Where it listens and what is spoken there. Certificates and authorities are not named: those change at a reload.
+fn listener(listener: &ListenerPlan) -> String {
+    let mode = match &listener.mode {
+        ListenerMode::Plain => "plain".to_owned(),
+        ListenerMode::Tls(_) => "TLS".to_owned(),
+        ListenerMode::RedirectToHttps { port: None } => "redirect".to_owned(),
+        ListenerMode::RedirectToHttps { port: Some(port) } => format!("redirect to port {port}"),
+    };
+    format!("{} ({mode})", listener.address)
+}
+
+/// What of it changes, as a list of keys. The log is opened once; what it redacts belongs to it.
+fn access_log(old: Option<&AccessLogPlan>, new: Option<&AccessLogPlan>) -> String {
+    let (old, new) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
+        (Some(_), None) => return "it is switched off".to_owned(),
+        (None, _) => return "it is switched on".to_owned(),
+    };
+    let changes = [
+        ("`file`", old.file != new.file),
+        ("`query`", old.query != new.query),
+        ("`redact`", old.redact != new.redact),
+        ("`queue`", old.queue != new.queue),
+    ];
+    let keys: Vec<&str> = changes
+        .into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+        .collect();
+    keys.join(", ")
 }
 
 fn list(addresses: &[String]) -> String {

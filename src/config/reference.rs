@@ -28,7 +28,8 @@ a file, all of it at once; `config/tollgate.schema.json` lets an editor complete
 - **`danger_…`** keys weaken security; each is reported at every start.
 - At most 4 MiB a file, 20 levels, 256 files.
 
-What a reload cannot change: the addresses of `listeners` and `admin`, and `server.workers` and `server.scheduler`.
+What a reload cannot change, and is refused for: the addresses of `listeners` and `admin`, what a listener speaks (plain, TLS,
+redirect), `server.workers`, `server.scheduler`, and `telemetry.access-log`.
 ";
 
 /// The page.
