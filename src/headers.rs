@@ -125,15 +125,7 @@ impl Outgoing {
     /// The rules of one api.
     pub fn new(names: &IdentityHeaders, tenant_selector: Option<&HeaderName>) -> Outgoing {
         let request_id = names.request_id.clone().unwrap_or(X_REQUEST_ID);
-        let own = [
-            &names.tenant,
-            &names.customer,
-            &names.subject,
-            &names.region,
-            &names.scopes,
-            &names.roles,
-        ];
-        let mut managed: Vec<HeaderName> = own.into_iter().flatten().cloned().collect();
+        let mut managed: Vec<HeaderName> = names.identity().cloned().collect();
         managed.push(request_id.clone());
         managed.extend(tenant_selector.cloned());
         managed.extend(names.remove.iter().cloned());

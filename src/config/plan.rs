@@ -543,7 +543,8 @@ pub enum HostPattern {
     Any,
 }
 
-/// Under which names verified identity goes to the backend. Every spelling of each is removed from what clients send.
+/// Under which names verified identity goes to the backend. Every spelling of each is removed from what clients send,
+/// those of [`IdentityHeaders::identity`] through whichever api they send it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdentityHeaders {
     /// The tenant.
@@ -564,6 +565,26 @@ pub struct IdentityHeaders {
     pub remove: Vec<HeaderName>,
     /// Keep the `Authorization` header towards the backend.
     pub keep_authorization: bool,
+}
+
+impl IdentityHeaders {
+    /// The names that carry who is calling, for whom, and where: what a backend decides by.
+    pub fn identity(&self) -> impl Iterator<Item = &HeaderName> {
+        let IdentityHeaders {
+            tenant,
+            customer,
+            subject,
+            region,
+            scopes,
+            roles,
+            request_id: _,
+            remove: _,
+            keep_authorization: _,
+        } = self;
+        [tenant, customer, subject, region, scopes, roles]
+            .into_iter()
+            .flatten()
+    }
 }
 
 /// How the region of a call is found, and what happens at the wrong door.

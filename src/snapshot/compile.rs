@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use super::live::LiveIssuer;
 use super::{Backend, Fixed, Live, Route, Target, View};
 use crate::accounts::Directory;
@@ -85,6 +87,10 @@ impl View {
             directory: &directory,
             recorder,
         };
+        // A backend that believes a name believes it whichever api a call came through.
+        let identity: Vec<HeaderName> = (plan.apis.iter())
+            .flat_map(|api| api.headers.identity().cloned())
+            .collect();
         let mut router = Builder::new();
         let mut apis = Vec::with_capacity(plan.apis.len());
         for (index, api) in plan.apis.iter().enumerate() {
@@ -93,7 +99,9 @@ impl View {
             for host in &api.hosts {
                 router.host(host_match(host), index);
             }
-            let outgoing = Arc::new(Outgoing::new(&api.headers, api.tenant_selector.as_ref()));
+            let mut names = api.headers.clone();
+            names.remove.extend(identity.iter().cloned());
+            let outgoing = Arc::new(Outgoing::new(&names, api.tenant_selector.as_ref()));
             for route in &api.routes {
                 let compiled = parts.route(api, route, &outgoing)?;
                 router

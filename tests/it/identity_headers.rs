@@ -1,7 +1,7 @@
 //! Verified identity goes upstream, and nothing that a client could have written in its place.
 
 use crate::support::client::{connect_h2, get, raw, read, send};
-use crate::support::gateway::Fixture;
+use crate::support::gateway::{Fixture, start};
 
 const ROUTES: &str = r#"
       - path: /open/{*rest}
@@ -75,6 +75,25 @@ async fn public_routes_lose_the_spoofed_names_too() {
         seen.headers.get("x-tenant-id").is_none() && seen.headers.get("x_tenant_id").is_none(),
         "{seen:?}"
     );
+}
+
+/// A backend that believes a name believes it whichever api a call came through.
+#[tokio::test]
+async fn what_one_api_sets_as_identity_no_other_api_lets_through() {
+    let fixture = Fixture::with_routes(ROUTES).await;
+    let text = fixture.config("1000000/s", ROUTES)
+        + "  other:\n    hosts: [other.test]\n    routes: [{ path: /, public: true, to: { backend: us } }]\n";
+    let (_gateway, address, _admin) = start(&text).await;
+    for name in ["x-tenant-id", "X_Tenant.ID", "x-customer-id", "x-subject"] {
+        let request = get("other.test", "/", &[(name, "spoofed"), ("x-own", "kept")]);
+        assert_eq!(send(address, request).await.status, 200);
+        let seen = fixture.us.seen().pop().unwrap();
+        assert_eq!(seen.only("x-own"), "kept");
+        assert!(
+            seen.headers.values().all(|value| value != "spoofed"),
+            "{name}: {seen:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -69,9 +69,14 @@ impl Fixture {
         format!("Bearer {}", self.signer.sign(claims))
     }
 
+    /// The configuration's text with this limit and these routes.
+    pub fn config(&self, rate: &str, routes: &str) -> String {
+        config(&self.signer, &self.us, &self.eu, rate, routes)
+    }
+
     /// Replaces the configuration of the running gateway.
     pub async fn reload_with_limit(&self, rate: &str, routes: &str) {
-        let text = config(&self.signer, &self.us, &self.eu, rate, routes);
+        let text = self.config(rate, routes);
         self.gateway
             .reload(plan(&text))
             .await
