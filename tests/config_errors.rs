@@ -547,6 +547,33 @@ error[no-credentials]: the route `/` asks for access, but nobody can vouch for c
 }
 
 #[test]
+fn two_issuers_with_one_name_in_tokens_are_refused_for_one_route() {
+    assert_said(
+        r#"issuers:
+  people: { issuer: x, audience: web, algorithms: RS256, keys: { url: https://idp.example/k } }
+  machines: { issuer: x, audience: api, algorithms: RS256, keys: { url: https://idp.example/k } }
+apis:
+  a:
+    hosts: ["*"]
+    access: {}
+    credentials: [bearer: people]
+    routes:
+      - { path: /machines, credentials: [bearer: machines], to: gone }
+      - { path: /, credentials: [bearer: people, bearer: machines], to: gone }
+listeners: [{ address: 127.0.0.1:0 }]
+"#,
+        r#"
+error[contradiction]: `machines` and `people` have the same `issuer`, so nothing tells which of them a token is for
+  --> t.yaml:11:58
+   |
+11 |       - { path: /, credentials: [bearer: people, bearer: machines], to: gone }
+   |                                                          ^^^^^^^^
+   = hint: make them one issuer with both audiences, or give each its own routes
+"#,
+    );
+}
+
+#[test]
 fn a_public_route_with_access_is_refused() {
     assert_said(
         r#"issuers:

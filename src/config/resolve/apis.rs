@@ -46,7 +46,7 @@ fn one(
         .dialects
         .find(&raw.dialect, scope.findings)
         .map_or(DialectRef::new(0), DialectRef::new);
-    let issuers = credentials(&raw.credentials, scope);
+    let issuers = credentials(&raw.credentials, world, scope);
     let limits = limits(&raw.limits.0, scope);
     let headers = headers(
         &raw.headers,
@@ -159,9 +159,11 @@ fn shown(pattern: &HostPattern) -> String {
     }
 }
 
-/// The issuers of an ordered list of credentials.
-pub(super) fn credentials(raw: &[RawCredential], scope: &mut Scope<'_>) -> Vec<IssuerRef> {
-    let mut issuers = Vec::new();
+/// The issuers of an ordered list of credentials. A token's own `iss` says which of them is asked, so no two may have the
+/// same one: which of two readings of a token's claims holds must not depend on which was asked before.
+pub(super) fn credentials(raw: &[RawCredential], world: &World<'_>, scope: &mut Scope<'_>) -> Vec<IssuerRef> {
+    let plan = |issuer: IssuerRef| world.issuers.get(issuer.index());
+    let mut issuers: Vec<IssuerRef> = Vec::new();
     for RawCredential::Bearer(name) in raw {
         if let Some(index) = scope.issuers.find(name, scope.findings) {
             let issuer = IssuerRef::new(index);
@@ -171,6 +173,20 @@ pub(super) fn credentials(raw: &[RawCredential], scope: &mut Scope<'_>) -> Vec<I
                     name.mark,
                     format!("`{}` stands here twice", name.value),
                     "remove one of them",
+                );
+                continue;
+            }
+            let same = (issuers.iter().filter_map(|other| plan(*other)))
+                .find(|other| plan(issuer).is_some_and(|new| new.issuer == other.issuer));
+            if let Some(other) = same {
+                scope.error(
+                    "contradiction",
+                    name.mark,
+                    format!(
+                        "`{}` and `{}` have the same `issuer`, so nothing tells which of them a token is for",
+                        name.value, other.name
+                    ),
+                    "make them one issuer with both audiences, or give each its own routes",
                 );
             } else {
                 issuers.push(issuer);

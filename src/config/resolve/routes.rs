@@ -55,7 +55,7 @@ fn one(
         .map(|method| method.value.0.clone())
         .collect();
     conflicts(raw, &methods, paths, scope);
-    let access = access(at, inherited, scope);
+    let access = access(at, inherited, world, scope);
     let limits = match &raw.limits {
         Some(own) => {
             let own = limits(&own.0, scope);
@@ -166,7 +166,12 @@ fn name(
     Some(name)
 }
 
-fn access(at: &At<RawRoute>, inherited: &Inherited<'_>, scope: &mut Scope<'_>) -> AccessPlan {
+fn access(
+    at: &At<RawRoute>,
+    inherited: &Inherited<'_>,
+    world: &World<'_>,
+    scope: &mut Scope<'_>,
+) -> AccessPlan {
     let raw = &at.value;
     if raw.public.value {
         if let Some(access) = &raw.access {
@@ -190,7 +195,7 @@ fn access(at: &At<RawRoute>, inherited: &Inherited<'_>, scope: &mut Scope<'_>) -
         return AccessPlan::Public;
     }
     let issuers = match &raw.credentials {
-        Some(own) => credentials(&own.value, scope),
+        Some(own) => credentials(&own.value, world, scope),
         None => inherited.issuers.to_vec(),
     };
     let Some(access) = raw.access.as_ref().or(inherited.api.access.as_ref()) else {
