@@ -27,7 +27,7 @@ async fn answer(
     view: &View,
     shard: &Shard,
     peer: &Peer,
-    request: Request<Body>,
+    mut request: Request<Body>,
     trail: &mut Trail,
 ) -> Result<Answer, Rejection> {
     let head = stages::guard(view, peer, &request, trail)?; //                        400 414 417 431 501
@@ -42,21 +42,21 @@ async fn answer(
     let admission = route.limits.admit(permit, client.address, trail.start())?; //    429  the payer's buckets
     trail.admitted(&admission);
     let region = stages::locate(view, route, &admission, &head, trail)?; //           308 421 503
-    let request = stages::body(view, route, &head, request, trail).await?; //        400 413  items, size
+    stages::body(view, route, &head, &mut request, trail).await?; //                  400 413  items, size
     match &route.target {
         Target::Backend(backend) => {
-            let call = stages::outgoing(
-                view, shard, route, &admission, &head, &client, region, request, trail,
-            );
-            let call = stages::rewrite(backend, &head, &captures, call)?; //          400
-            let answer = stages::forward(backend, shard, region, call, trail).await?; // 502 503 504
-            Ok(Answer::Upstream(stages::returning(route, &admission, answer)))
+            let (to, of) = (region, &mut request);
+            stages::outgoing(view, shard, route, &admission, &head, &client, to, of, trail);
+            stages::rewrite(backend, &head, &captures, &mut request)?; //             400
+            let mut answer = stages::forward(backend, shard, region, request, trail).await?; // 502 503 504
+            stages::returning(route, &admission, &mut answer);
+            Ok(Answer::Upstream(answer))
         }
-        Target::Fixed(fixed) => Ok(Answer::Whole(stages::returning(
-            route,
-            &admission,
-            fixed.answer(),
-        ))),
+        Target::Fixed(fixed) => {
+            let mut answer = fixed.answer();
+            stages::returning(route, &admission, &mut answer);
+            Ok(Answer::Whole(answer))
+        }
         Target::Gone => Err(Rejection::RouteGone),
     }
 }

@@ -144,10 +144,10 @@ pub(super) async fn body(
     view: &View,
     route: &Route,
     head: &Head,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     trail: &mut Trail,
-) -> Result<Request<Body>, Rejection> {
-    let (parts, body) = request.into_parts();
+) -> Result<(), Rejection> {
+    let body = std::mem::take(request.body_mut());
     if body.declared().is_some_and(|length| length > route.body_limit) {
         return Err(Rejection::BodyTooLarge {
             limit: route.body_limit,
@@ -159,14 +159,14 @@ pub(super) async fn body(
         Some(Arc::clone(route.outgoing.managed())),
     );
     trail.fate = fate;
-    let body = match &route.items {
+    *request.body_mut() = match &route.items {
         Some(cap) => {
             cap.check_query(head.query())?;
-            cap.check_body(&parts.headers, body).await?
+            cap.check_body(request.headers(), body).await?
         }
         None => body,
     };
-    Ok(Request::from_parts(parts, body))
+    Ok(())
 }
 
 /// Makes the client's header that of the call to the backend.
@@ -182,9 +182,9 @@ pub(super) fn outgoing(
     head: &Head,
     client: &ClientFacts,
     region: Option<RegionRef>,
-    mut request: Request<Body>,
+    request: &mut Request<Body>,
     trail: &mut Trail,
-) -> Request<Body> {
+) {
     let permit = admission.permit();
     let mut random = [0; 24];
     for (chunk, number) in random
@@ -215,7 +215,6 @@ pub(super) fn outgoing(
         trace,
     };
     route.outgoing.apply(request.headers_mut(), &call);
-    request
 }
 
 /// Sets the target that the backend sees: what was matched, or what the route makes of it.
@@ -223,8 +222,8 @@ pub(super) fn rewrite(
     backend: &Backend,
     head: &Head,
     captures: &Captures<'_>,
-    mut request: Request<Body>,
-) -> Result<Request<Body>, Rejection> {
+    request: &mut Request<Body>,
+) -> Result<(), Rejection> {
     let target = match &backend.rewrite {
         Rewrite::Keep => Some(head.target().clone()),
         Rewrite::StripPrefix(prefix) => {
@@ -239,7 +238,7 @@ pub(super) fn rewrite(
     };
     let target = target.ok_or(Rejection::BadRequest(BadRequest::Path))?;
     *request.uri_mut() = Uri::from(target);
-    Ok(request)
+    Ok(())
 }
 
 /// The template with each `{name}` replaced by its capture. The plan checked that the names are the pattern's.
@@ -280,7 +279,7 @@ pub(super) async fn forward(
 }
 
 /// Makes the answer the client's: hop-by-hop fields off, what the limits and the route say on.
-pub(super) fn returning<B>(route: &Route, admission: &Admission, mut answer: Response<B>) -> Response<B> {
+pub(super) fn returning<B>(route: &Route, admission: &Admission, answer: &mut Response<B>) {
     let fields = answer.headers_mut();
     headers::returning(fields);
     for (name, value) in admission.response_fields() {
@@ -289,5 +288,4 @@ pub(super) fn returning<B>(route: &Route, admission: &Admission, mut answer: Res
     if let Some(deprecated) = &route.deprecated {
         fields.insert(DEPRECATION, deprecated.clone());
     }
-    answer
 }
