@@ -38,7 +38,7 @@ impl Service {
     /// Sends `request` to an endpoint of `region` (or to one of no region, if the region has none) and returns its answer
     /// when the head is there. `shard` is the number of the calling worker.
     ///
-    /// `request` comes as the headers stage leaves it: target in origin form, `Host` set, no hop-by-hop fields, no
+    /// `request` comes as the headers stage leaves it: target in origin form, `Host` as the client named it, no hop-by-hop fields, no
     /// `Expect`. Interim answers (1xx) of the endpoint end here: the gateway asks for none, it answers `100-continue`
     /// itself, and its server side cannot send others.
     ///
@@ -245,9 +245,7 @@ fn send<'a>(
     sent: Instant,
 ) -> impl Future<Output = Result<Sent, Expired>> + Send + 'a {
     lease.progress = request.body().progress();
-    if lease.is_http2() {
-        request::address(&mut request, &lease.shard().connector);
-    }
+    request::address(&mut request, &lease.shard().connector);
     let Lease {
         held,
         alarm,

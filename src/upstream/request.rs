@@ -15,7 +15,7 @@ use crate::rejection::{BadRequest, Rejection};
 
 /// Turns the gateway's request into one for an endpoint that is spoken to by `protocol`.
 ///
-/// What is expected of it: the target in origin form, `Host` set, hop-by-hop fields and `Expect` gone (the gateway's own
+/// What is expected of it: the target in origin form, `Host` as the client named it, hop-by-hop fields and `Expect` gone (the gateway's own
 /// server answers `100-continue` itself when the body is first asked for, RFC 9110 section 10.1.1).
 ///
 /// # Errors
@@ -44,9 +44,17 @@ pub(super) fn prepare(
     Ok(Request::from_parts(parts, Outbound::new(body, now)))
 }
 
-/// Puts the scheme of an HTTP/2 request right for the endpoint that was chosen.
+/// Puts right what depends on the endpoint that was chosen: the scheme of an HTTP/2 request; over HTTP/1.1 a `Host` where
+/// the client named none, as HTTP/1.0 allows ("A client MUST send a Host header field in all HTTP/1.1 request messages",
+/// RFC 9112 section 3.2).
 pub(super) fn address(request: &mut Request<Outbound>, connector: &Connector) {
-    if connector.tls.is_some() && request.uri().scheme() != Some(&Scheme::HTTPS) {
+    if connector.protocol == UpstreamProtocol::Http1 {
+        if !request.headers().contains_key(HOST)
+            && let Ok(host) = HeaderValue::try_from(connector.label())
+        {
+            request.headers_mut().insert(HOST, host);
+        }
+    } else if connector.tls.is_some() && request.uri().scheme() != Some(&Scheme::HTTPS) {
         swap_scheme(request, Scheme::HTTPS);
     } else if connector.tls.is_none() && request.uri().scheme() != Some(&Scheme::HTTP) {
         swap_scheme(request, Scheme::HTTP);

@@ -1,7 +1,7 @@
 //! Host, path, method; default deny; one normal form of the path.
 
 use crate::support::client::{get, raw, request, send};
-use crate::support::gateway::Fixture;
+use crate::support::gateway::{Fixture, start};
 
 const ROUTES: &str = r#"
       - path: /open/{*rest}
@@ -184,4 +184,19 @@ async fn a_removed_route_says_so_aruba_109() {
         send(fixture.address, get("api.test", "/gone", &[])).await.status,
         410
     );
+}
+
+#[tokio::test]
+async fn a_request_from_before_host_was_asked_for_reaches_the_backend_with_one() {
+    let fixture = Fixture::with_routes(ROUTES).await;
+    let text = fixture.config("1000000/s", ROUTES)
+        + "  any:\n    hosts: [\"*\"]\n    routes: [{ path: /old, public: true, to: { backend: us } }]\n";
+    let (_gateway, address, _admin) = start(&text).await;
+    let answer = raw(address, b"GET /old HTTP/1.0\r\n\r\n").await;
+    assert!(
+        answer.starts_with(b"HTTP/1.0 200"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    assert_eq!(fixture.us.only().only("host"), fixture.us.address.to_string());
 }
