@@ -16,7 +16,7 @@ use crate::auth::Known;
 use crate::auth::access::Permit;
 use crate::base::clock::Tick;
 use crate::config::plan::LimitKey;
-use crate::identity::{ApiName, CustomerId, RouteName, SubjectId, TenantId};
+use crate::identity::{ApiName, CustomerId, IssuerName, RouteName, SubjectId, TenantId};
 use crate::rejection::Rejection;
 
 /// Every call costs one token of every limit.
@@ -67,6 +67,8 @@ struct Asker<'c> {
     tenant: Option<&'c TenantId>,
     subject: Option<&'c SubjectId>,
     client: Option<&'c SubjectId>,
+    /// Who names subject and client; another issuer's may be called the same (RFC 7519 section 4.1.2).
+    issuer: Option<&'c IssuerName>,
     address: IpAddr,
     /// Where this identity's buckets are remembered.
     handles: Option<&'c Handles>,
@@ -233,6 +235,9 @@ impl Limits {
     /// Adds the part of the key that `part` names; false if the call has none. Then the client's address
     /// stands in for it: nobody passes uncounted, and callers without that value do not share one bucket.
     fn add_part(&self, key: &mut KeyParts, part: LimitKey, asker: &Asker<'_>) -> bool {
+        if let (LimitKey::Subject | LimitKey::Client, Some(issuer)) = (part, asker.issuer) {
+            key.add(b'n', issuer.as_str().as_bytes());
+        }
         let named = match part {
             LimitKey::Customer => asker.payer.map(|customer| (b'c', customer.as_str())),
             LimitKey::Tenant => asker.tenant.map(|tenant| (b't', tenant.as_str())),
@@ -292,6 +297,7 @@ impl<'c> Asker<'c> {
             tenant: None,
             subject: None,
             client: None,
+            issuer: None,
             address,
             handles: None,
         }
@@ -308,6 +314,7 @@ impl<'c> Asker<'c> {
             tenant: permit.tenant(),
             subject: identity.map(|identity| &identity.subject),
             client: identity.and_then(|identity| identity.client.as_ref()),
+            issuer: identity.map(|identity| &identity.issuer),
             address,
             handles: permit.known().filter(|_| own).and_then(|known| remembered(known)),
         }

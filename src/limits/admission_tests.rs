@@ -92,6 +92,7 @@ impl Caller {
             tenant: self.tenant.as_ref(),
             subject: self.subject.as_ref(),
             client: None,
+            issuer: None,
             address,
             handles: Some(&self.handles),
         }
@@ -430,9 +431,13 @@ mod with_a_token {
 
     impl Door {
         fn new() -> Door {
+            Door::of("idp")
+        }
+
+        fn of(issuer: &str) -> Door {
             let secret = Secret::new(vec![7; 32]);
             let plan = IssuerPlan {
-                name: IssuerName::try_from("idp").unwrap(),
+                name: IssuerName::try_from(issuer).unwrap(),
                 issuer: "https://idp.example".to_owned(),
                 audience: vec!["api".to_owned()],
                 algorithms: vec![Algorithm::HS256],
@@ -522,6 +527,22 @@ mod with_a_token {
         assert_eq!(accepted, 7);
         let other = door.permit(&door.token("globex", "ann"));
         assert!(limits.admit(other, HOME, NOW).is_ok());
+    }
+
+    #[test]
+    fn subjects_of_two_issuers_with_one_name_are_two() {
+        let limits = route(
+            "a",
+            &[&limit(&plan("limit", quota("1/h", 2), &[LimitKey::Subject]))],
+        );
+        let calls = |issuer: &str| {
+            let door = Door::of(issuer);
+            let token = door.token("acme", "1");
+            (0..5)
+                .filter(|_| limits.admit(door.permit(&token), HOME, NOW).is_ok())
+                .count()
+        };
+        assert_eq!([calls("people"), calls("machines"), calls("people")], [2, 2, 0]);
     }
 
     #[test]

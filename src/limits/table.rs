@@ -34,6 +34,9 @@ pub struct Table {
     shards: Box<[Mutex<Shard>]>,
     keys: KeyMaker,
     most_per_shard: u32,
+    /// Numbers of sets given out so far.
+    numbered: AtomicU64,
+    /// The newest set that was used.
     generation: AtomicU64,
 }
 
@@ -155,6 +158,7 @@ impl Table {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
             keys: KeyMaker::new(),
             most_per_shard,
+            numbered: AtomicU64::new(0),
             generation: AtomicU64::new(0),
         }
     }
@@ -169,14 +173,15 @@ impl Table {
         self.keys.start()
     }
 
-    /// Announces a new set of quotas, and numbers it. Only the newest set rescales buckets, so that a call in
-    /// flight on the old configuration does not scale back what the new one has scaled.
+    /// Numbers a new set of quotas. It takes the place of the one before with its first use: a reload that is refused
+    /// in the end changes nothing.
     pub fn renew(&self) -> u64 {
-        self.generation.fetch_add(1, Ordering::AcqRel).saturating_add(1)
+        self.numbered.fetch_add(1, Ordering::AcqRel).saturating_add(1)
     }
 
     /// The bucket of `key`, made full if there is none. `bucket` is its rule in the set `generation`: if the
-    /// bucket's state was written under another one, it is rescaled.
+    /// bucket's state was written under another one, it is rescaled. Only the newest set that was used does so, so that a
+    /// call in flight on the old configuration does not scale back what the new one has scaled.
     ///
     /// # Errors
     /// [`Full`] if the key is new, and every slot that may be used holds a bucket that is not full or is
@@ -190,7 +195,11 @@ impl Table {
         let cell = shard.cell(number).ok_or(Full)?;
         let slot = cell.slot();
         let stamp = slot.stamp.load(Ordering::Relaxed);
-        if stamp != bucket.stamp() && generation >= self.generation.load(Ordering::Acquire) {
+        let newest = self.generation.load(Ordering::Acquire);
+        if generation > newest {
+            self.generation.fetch_max(generation, Ordering::AcqRel);
+        }
+        if stamp != bucket.stamp() && generation >= newest {
             bucket.rescale(&slot.word, stamp, now);
             slot.stamp.store(bucket.stamp(), Ordering::Relaxed);
         }
