@@ -154,6 +154,19 @@ fn a_changed_quota_rescales_and_never_refills() {
     }
 }
 
+#[test]
+fn a_set_that_is_never_used_does_not_keep_the_one_in_force_from_scaling() {
+    let (table, now) = (Table::new(64), Tick(SECOND));
+    let (old, slower) = (bucket(1_000, 1_000), bucket(1, 1_000));
+    let before = table.renew();
+    let cell = table.acquire(key(&table, 1), &old, before, now).unwrap();
+    assert!(matches!(old.spend(cell.word(), n(1_000), now), Spend::Ok { .. }));
+    let in_force = table.renew();
+    let _refused_at_the_reload = table.renew();
+    let cell = table.acquire(key(&table, 1), &slower, in_force, now).unwrap();
+    assert_eq!(slower.peek(cell.word(), now).remaining, 0, "empty stays empty");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
