@@ -154,6 +154,8 @@ impl Issuer {
     /// no keys, or the ones that are missing could be the token's.
     pub async fn verify(&self, token: &str, digest: Digest, clock: &Clock) -> Result<Arc<Known>, Rejection> {
         self.metrics.cache_misses.inc();
+        // Before the attempt: keys that arrive while it runs are new to it.
+        let seen = self.keys.generation();
         let fault = match self.attempt(token, digest, clock.unix()) {
             Ok(known) => return Ok(known),
             Err(fault) => fault,
@@ -161,7 +163,7 @@ impl Issuer {
         if !may_be_a_new_key(token, fault) {
             return Err(self.refuse(fault));
         }
-        if self.keys.look_again().await {
+        if self.keys.look_again(seen).await {
             return self
                 .attempt(token, digest, clock.unix())
                 .map_err(|fault| self.refuse(fault));

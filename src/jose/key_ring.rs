@@ -213,13 +213,15 @@ impl KeyRing {
         }
     }
 
-    /// A token names a key that is not there: fetches, if that is allowed again, or waits for the fetch that is under way.
-    /// True when there are other keys after it.
+    /// A token names a key that is not in the set `seen`: fetches, if that is allowed again, or waits for the fetch that is
+    /// under way. True when there are other keys than those after it, or already.
     ///
     /// The fetch is a task of its own, so a client that goes away does not break it off for the others.
-    pub async fn look_again(self: &Arc<KeyRing>) -> bool {
-        let before = self.generation();
+    pub async fn look_again(self: &Arc<KeyRing>, seen: Option<u64>) -> bool {
         let mut rounds = self.rounds.subscribe();
+        if self.generation() != seen {
+            return true;
+        }
         let now = self.clock.tick();
         for (index, remote) in self.remotes.iter().enumerate() {
             let mut state = remote.state();
@@ -243,7 +245,7 @@ impl KeyRing {
         };
         // Whether it ended or not: what is there now decides.
         let _ = tokio::time::timeout(WAIT_FOR_FETCH, landed).await;
-        self.generation() != before
+        self.generation() != seen
     }
 
     /// Fetches one URL, or waits until the fetch that is under way has ended.
