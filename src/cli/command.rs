@@ -51,19 +51,14 @@ Example:
 
 Exit codes: 0 success, 1 failure, 64 wrong command line, 78 invalid configuration.";
 
+// What a command is for, in short and at length, stands at its `Args`: a word here would take its place.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway
     Run(run::Args),
-    /// Say what is wrong with a configuration, all of it
     Check(check::Args),
-    /// Run the gateway before two demo backends, and print calls to try
     Demo(demo::Args),
-    /// Run a backend that always gives the same answer, for load tests
     Stub(stub::Args),
-    /// Make a certificate and its key for development
     DevCert(dev_cert::Args),
-    /// Mint and inspect bearer tokens
     Token(token::Args),
 }
 

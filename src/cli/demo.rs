@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backend::{self, Spoken};
 use super::command::Exit;
@@ -25,8 +26,8 @@ use crate::jose::sign::{SignError, SigningKey};
 Example:
   tollgate demo --listen 127.0.0.1:8088
 
-Starts an inventory API in two regions and the gateway before them, prints a token for each of two customers and five
-curl lines. Nothing is kept: keys are made for this run. Ctrl-C ends it.")]
+Starts an inventory API in two regions and the gateway before them, prints a token for each of two
+customers and five curl lines. Nothing is kept: keys are made for this run. Ctrl-C ends it.")]
 pub(super) struct Args {
     /// Where the gateway listens; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
@@ -85,18 +86,42 @@ fn serve(demo: &Demo) -> Result<Exit, Exit> {
     runtime()?.block_on(async {
         let started = Gateway::start(plan, Options::default()).await;
         let gateway = started.map_err(|error| not_started(&error))?;
-        say(&lesson(demo.gateway, demo.admin, &demo.tokens, &demo.folder.0));
-        if let Err(error) = tokio::signal::ctrl_c().await {
+        // Before the first word, so that whoever has read it can end the demo without leaving its folder behind.
+        let mut ends = Ends::new().map_err(|error| {
             complain(&format_args!("tollgate demo: no signals: {error}"));
-            return Err(Exit::Failure);
-        }
-        // A second Ctrl-C ends at once.
+            Exit::Failure
+        })?;
+        say(&lesson(demo.gateway, demo.admin, &demo.tokens, &demo.folder.0));
+        ends.next().await;
+        // A second one ends at once.
         tokio::select! {
             _ = gateway.drain() => {}
-            _ = tokio::signal::ctrl_c() => gateway.stop(),
+            () = ends.next() => gateway.stop(),
         }
         Ok(Exit::Success)
     })
+}
+
+/// What ends the demo: Ctrl-C, `kill`, and a terminal that is closed.
+struct Ends([Signal; 3]);
+
+impl Ends {
+    fn new() -> io::Result<Ends> {
+        Ok(Ends([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 /// Everything that the gateway needs, before it starts.
@@ -259,7 +284,7 @@ fn lesson(gateway: SocketAddr, admin: SocketAddr, tokens: &[String; 2], folder: 
         (
             "Ten calls at once: seven are let through, three get 429.",
             format!(
-                "curl -s --parallel --parallel-immediate --parallel-max 10 -o /dev/null -w '%{{http_code}}\\n' \
+                "curl -s --no-progress-meter --parallel --parallel-immediate --parallel-max 10 -o /dev/null -w '%{{http_code}}\\n' \
                  -H \"Authorization: Bearer $EU\" '{items}/[1-10]'"
             ),
         ),

@@ -15,7 +15,7 @@ use super::command::Exit;
 use super::terminal::{complain, say};
 use crate::base::clock::{Clock, UnixTime};
 
-/// Makes a certificate and its key for development.
+/// Make a certificate and its key for development
 ///
 /// Writes `chain.pem` (the certificate, then the authority's), `key.pem` (0600) and, with `--ca`, `ca.pem` and
 /// `ca-key.pem` (0600), which can be trusted in a client.

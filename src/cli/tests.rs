@@ -35,14 +35,11 @@ fn the_help_of_every_command_shows_an_example() {
             return;
         }
         let path = format!("{path} {}", command.get_name());
-        // A group of commands has an example in each of them.
-        if !command.has_subcommands() || command.get_name() == "tollgate" {
-            let help = command.render_long_help().to_string();
-            assert!(
-                help.contains("Example:\n  tollgate ") || help.contains("Examples:\n  tollgate "),
-                "{path}:\n{help}"
-            );
-        }
+        let help = command.render_long_help().to_string();
+        assert!(
+            help.contains("Example:\n  tollgate ") || help.contains("Examples:\n  tollgate "),
+            "{path}:\n{help}"
+        );
         for sub in command.get_subcommands_mut() {
             check(sub, &path);
         }
@@ -50,4 +47,34 @@ fn the_help_of_every_command_shows_an_example() {
     let mut command = command();
     command.clone().debug_assert();
     check(&mut command, "");
+}
+
+#[test]
+fn help_is_shown_as_it_was_written() {
+    fn check(command: &mut clap::Command) {
+        let help = command.render_long_help().to_string();
+        // An example that is broken into two lines cannot be copied.
+        let after = command.get_after_help().map(ToString::to_string);
+        for line in after.unwrap_or_default().lines() {
+            assert!(help.lines().any(|shown| shown == line), "{line}\n\n{help}");
+        }
+        // The paragraphs of a command stand at its `Args`, and are easily hidden by a comment at its variant.
+        let long = command.get_long_about().map(ToString::to_string);
+        for word in long.iter().flat_map(|text| text.split_whitespace()) {
+            assert!(help.contains(word), "{word}\n\n{help}");
+        }
+        for sub in command.get_subcommands_mut() {
+            check(sub);
+        }
+    }
+    check(&mut command());
+    let mut mint = command();
+    let mint = mint
+        .find_subcommand_mut("token")
+        .and_then(|token| token.find_subcommand_mut("mint"));
+    let help = mint.unwrap().render_long_help().to_string();
+    assert!(
+        help.contains("`{number}`") && help.contains("is JSON where it can be read as JSON"),
+        "{help}"
+    );
 }

@@ -7,6 +7,10 @@ use super::command::Exit;
 
 /// Mint and inspect bearer tokens
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  tollgate token mint --key signing.pem --issuer https://idp.example/ --audience central \\
+      | tollgate token inspect -")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -14,9 +18,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Sign a token, or many
     Mint(Box<mint::Args>),
-    /// Show what a token says and, with a configuration, whether it would be accepted
     Inspect(inspect::Args),
 }
 

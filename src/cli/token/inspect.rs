@@ -27,8 +27,8 @@ use crate::telemetry::metrics::Metrics;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  tollgate token inspect --config config/tollgate.yaml eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl
-  echo \"$TOKEN\" | tollgate token inspect -")]
+  tollgate token inspect eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl
+  echo \"$TOKEN\" | tollgate token inspect --config config/tollgate.yaml -")]
 pub(super) struct Args {
     /// The token, with or without `Bearer` before it; `-` reads it from standard input, where others cannot see it in the
     /// list of processes

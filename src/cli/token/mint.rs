@@ -15,18 +15,20 @@ use crate::config::plan::Algorithm;
 use crate::jose::algorithm;
 use crate::jose::sign::{SignError, SigningKey};
 
+// `{n}` would be the shorter name, but clap makes a line end of it in its help.
 /// Sign a token, or many
 ///
 /// The claims `iss`, `aud`, `sub`, `iat`, `nbf` and `exp` are set from the options; `--claim` adds others, or replaces
 /// these. A claim's value is JSON where it can be read as JSON and text otherwise: `--claim admin=true` is a boolean,
-/// `--claim 'id="7"'` is the text 7. With `--count`, `{n}` in the subject and in texts of claims becomes 1, 2, 3 and so
-/// on.
+/// `--claim 'id="7"'` is the text 7. With `--count`, `{number}` in the subject and in texts of claims becomes 1, 2, 3
+/// and so on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   tollgate token mint --key signing.pem --kid k1 --issuer https://idp.example/ --audience central \\
       --subject alice --claim customer_id=acme --claim 'scope=read write' --ttl 2h
-  tollgate token mint --secret-file secret --issuer test --audience central --claim customer_id=c{n} --count 1000")]
+  tollgate token mint --secret-file secret --issuer test --audience central \\
+      --claim 'customer_id=c{number}' --count 1000")]
 pub(super) struct Args {
     /// The private key: PEM (PKCS #8, PKCS #1 or SEC 1) or a JWK
     #[arg(
@@ -179,7 +181,7 @@ fn filled(value: &Value, number: u32) -> Value {
 }
 
 fn numbered(text: &str, number: u32) -> String {
-    text.replace("{n}", &number.to_string())
+    text.replace("{number}", &number.to_string())
 }
 
 fn claim(text: &str) -> Result<(String, Value), String> {
