@@ -1420,3 +1420,45 @@ error[no-access]: the route `/c` has neither `access` nor `public: true`
 "#,
     );
 }
+
+#[test]
+fn a_log_filter_that_would_switch_the_log_off_and_a_log_in_no_folder_are_found() {
+    assert_said(
+        r#"listeners: [{ address: 127.0.0.1:0 }]
+apis: { a: { hosts: ['*'], routes: [{ path: /, public: true, to: gone }] } }
+telemetry:
+  access-log: { file: /nonexistent/access.log }
+  log: { level: inof }
+"#,
+        r#"
+error[folder-missing]: the folder of `/nonexistent/access.log` is not there
+ --> t.yaml:4:23
+  |
+4 |   access-log: { file: /nonexistent/access.log }
+  |                       ^^^^^^^^^^^^^^^^^^^^^^^
+  = hint: make it, so that the gateway's user can write to it
+
+error[bad-value]: `inof` is no level; write `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,tollgate=debug`
+ --> t.yaml:5:17
+  |
+5 |   log: { level: inof }
+  |                 ^^^^
+"#,
+    );
+    assert_said(
+        r#"listeners: [{ address: 127.0.0.1:0 }]
+apis: { a: { hosts: ['*'], routes: [{ path: /, public: true, to: gone }] } }
+telemetry:
+  access-log: { file: /nonexistent/access.log }
+  log: { level: "warn,tollgate::upstream=debug" }
+"#,
+        r#"
+error[folder-missing]: the folder of `/nonexistent/access.log` is not there
+ --> t.yaml:4:23
+  |
+4 |   access-log: { file: /nonexistent/access.log }
+  |                       ^^^^^^^^^^^^^^^^^^^^^^^
+  = hint: make it, so that the gateway's user can write to it
+"#,
+    );
+}

@@ -9,7 +9,7 @@ use crate::rejection::Code;
 
 use super::read::{At, Json, Named, OneOrMany};
 use super::text::{
-    Address, Claim, Day, Endpoint, FetchUrl, Field, FilePath, HostName, Length, Network, NonEmpty,
+    Address, Claim, Day, Endpoint, FetchUrl, Field, FilePath, HostName, Length, LogFilter, Network, NonEmpty,
     PathPattern, PathTemplate, Pointer, Prefix, Rate, RoleName, RouteTitle, ScopeName, Signature, Size,
     Variable, Verb,
 };
@@ -842,7 +842,7 @@ pub(super) struct RawAccessLog {
     /// Log the query.
     #[schemars(extend("default" = true))]
     pub query: bool,
-    /// Query parameters whose values are replaced by `***`.
+    /// Query parameters whose values are replaced by `***`, beside those that always are (see operations).
     #[schemars(extend("default" = ["access_token", "refresh_token", "id_token", "token", "code", "client_secret", "password", "api_key"]))]
     pub redact: Vec<NonEmpty>,
     /// Lines that may wait; what comes on top is dropped and counted.
@@ -857,7 +857,7 @@ pub(super) struct RawAccessLog {
 pub(super) struct RawLog {
     /// What is written: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,tollgate=debug`.
     #[schemars(extend("default" = "info"))]
-    pub level: NonEmpty,
+    pub level: LogFilter,
     /// As JSON.
     #[schemars(extend("default" = false))]
     pub json: bool,

@@ -84,6 +84,7 @@ forms! {
     RouteTitle(RouteName) = "route", None, identifier;
     NonEmpty(String) = "text", None, non_empty;
     Variable(String) = "variable", None, variable;
+    LogFilter(String) = "log-filter", None, log_filter;
 }
 
 fn identifier<T: for<'t> TryFrom<&'t str, Error = crate::identity::ids::BadId>>(
@@ -97,6 +98,29 @@ fn non_empty(text: &str) -> Result<String, String> {
         Err("the text is empty".to_owned())
     } else {
         Ok(text.to_owned())
+    }
+}
+
+/// Levels, alone or for a target: `info,tollgate::upstream=debug`. A word that is no level would be a target of its own to
+/// the log's own reader, and `inof` would switch off everything else.
+fn log_filter(text: &str) -> Result<String, String> {
+    let is_level = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word);
+    let is_target = |word: &str| {
+        !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'))
+    };
+    let is_directive = |part: &str| match part.split_once('=') {
+        Some((target, level)) => is_target(target) && is_level(level),
+        None => is_level(part),
+    };
+    match text.split(',').find(|part| !is_directive(part)) {
+        Some(part) => Err(format!(
+            "`{part}` is no level; write `error`, `warn`, `info`, `debug` or `trace`, or a filter such as \
+             `info,tollgate=debug`"
+        )),
+        None => Ok(text.to_owned()),
     }
 }
 

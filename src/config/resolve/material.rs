@@ -214,23 +214,42 @@ fn bytes(path: &Path, file: &At<FilePath>, scope: &mut Scope<'_>) -> Option<Vec<
     }
 }
 
-fn unreadable(mark: Mark, shown: &str, why: &str, scope: &mut Scope<'_>) {
+fn unreadable(mark: Mark, shown: &str, why: &Unreadable, scope: &mut Scope<'_>) {
     scope.error(
         "file-unreadable",
         mark,
-        format!("cannot read `{shown}`: {why}"),
-        "names are relative to the file that they stand in",
+        format!("cannot read `{shown}`: {}", why.what),
+        why.hint,
     );
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let file = std::fs::File::open(path).map_err(|error| reason(&error))?;
+/// Why a file cannot be read, and what to do.
+struct Unreadable {
+    what: String,
+    hint: &'static str,
+}
+
+impl From<std::io::Error> for Unreadable {
+    fn from(error: std::io::Error) -> Unreadable {
+        Unreadable {
+            what: reason(&error),
+            hint: match error.kind() {
+                std::io::ErrorKind::PermissionDenied => "let the user that the gateway runs as read it",
+                _ => "names are relative to the file that they stand in",
+            },
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| reason(&error))?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        Err("it is larger than 1 MiB".to_owned())
+        Err(Unreadable {
+            what: "it is larger than 1 MiB".to_owned(),
+            hint: "is this the file that is meant?",
+        })
     } else {
         Ok(bytes)
     }
