@@ -31,7 +31,12 @@ pub(super) fn run(args: &Args) -> Exit {
         Ok(started) => started,
         Err(exit) => return exit,
     };
-    let ended = runtime.block_on(gateway::run(&args.config, plan, &environment, &report, &logging));
+    let findings: &(dyn Fn(&[Diagnostic]) + Sync) = if plan.telemetry.log_json {
+        &log_findings
+    } else {
+        &report
+    };
+    let ended = runtime.block_on(gateway::run(&args.config, plan, &environment, findings, &logging));
     // What the log still holds is written before the last word.
     drop(logging);
     match ended {
@@ -93,6 +98,22 @@ pub(super) fn not_started(error: &StartError) -> Exit {
 fn report(diagnostics: &[Diagnostic]) {
     for diagnostic in diagnostics {
         complain(&format_args!("{diagnostic}\n"));
+    }
+}
+
+/// What is wrong with a configuration that came by a reload, for a program that reads the log.
+fn log_findings(diagnostics: &[Diagnostic]) {
+    for found in diagnostics {
+        let place = found.place.as_ref();
+        tracing::error!(
+            code = found.code,
+            file = place.map(|place| place.file.display().to_string()),
+            line = place.map(|place| place.line),
+            column = place.map(|place| place.column),
+            hint = found.hint,
+            "{}",
+            found.message
+        );
     }
 }
 

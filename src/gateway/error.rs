@@ -15,9 +15,7 @@ pub enum StartError {
     #[error("the configuration is not valid")]
     Configuration(Vec<Diagnostic>),
     /// A listener's address cannot be had.
-    #[error(
-        "cannot listen on {address}: {cause}; is another program there, or does the port need a privilege?"
-    )]
+    #[error("cannot listen on {address}: {cause}{}", advice(cause))]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -57,4 +55,14 @@ pub enum StartError {
     /// What changed cannot change without a restart.
     #[error("a restart is needed to change: {}", .0.join(", "))]
     NeedsRestart(Vec<String>),
+}
+
+/// What to do about an address that cannot be had.
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => "; another program is there: `ss -ltnp` shows which",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "; this machine does not have the address",
+        _ => "",
+    }
 }

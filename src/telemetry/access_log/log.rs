@@ -41,7 +41,8 @@ impl AccessLog {
     /// The file cannot be opened to append, or the system gives no thread.
     pub fn open(plan: &AccessLogPlan, metrics: &Metrics) -> io::Result<AccessLog> {
         let output = match &plan.file {
-            Some(path) => Output::file(path)?,
+            Some(path) => Output::file(path)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?,
             None => Output::Stdout(io::stdout()),
         };
         AccessLog::start(plan, output, metrics)
