@@ -96,7 +96,7 @@ impl Trail {
         }
     }
 
-    /// Notes a refusal. What is our own or a backend's fault goes into the program log as well.
+    /// Notes a refusal.
     pub fn refused(&mut self, rejection: &Rejection) {
         self.record.refused(rejection);
     }

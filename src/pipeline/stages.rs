@@ -44,7 +44,11 @@ pub(super) fn guard(
     trail: &mut Trail,
 ) -> Result<Head, Rejection> {
     trail.record.over(request.version(), peer.tls.is_some());
-    let head = view.guard.check(request, peer.tls.is_some())?;
+    let head = view.guard.check(request, peer.tls.is_some()).inspect_err(|_| {
+        // Nothing of the request is relied on, but who sent it must be found.
+        let (address, _) = client_address(view, peer, request.headers());
+        trail.record.from(address, peer.address.ip());
+    })?;
     if trail.record.is_logged() {
         trail
             .record
@@ -62,14 +66,7 @@ pub(super) fn client(
     trail: &mut Trail,
 ) -> ClientFacts {
     let ip = peer.address.ip();
-    let (address, trust) = if peer.trusted {
-        (
-            forwarded::client_address(ip, &view.trusted, request.headers()),
-            Trust::Believed,
-        )
-    } else {
-        (ip, Trust::Stranger)
-    };
+    let (address, trust) = client_address(view, peer, request.headers());
     if peer.trusted {
         trail.call(single(request.headers(), &X_REQUEST_ID));
     }
@@ -87,6 +84,18 @@ pub(super) fn client(
         peer: peer.address_value.clone(),
         trust,
         scheme,
+    }
+}
+
+fn client_address(view: &View, peer: &Peer, headers: &HeaderMap) -> (IpAddr, Trust) {
+    let ip = peer.address.ip();
+    if peer.trusted {
+        (
+            forwarded::client_address(ip, &view.trusted, headers),
+            Trust::Believed,
+        )
+    } else {
+        (ip, Trust::Stranger)
     }
 }
 

@@ -217,6 +217,7 @@ impl Service {
                 }
                 Err(error) => {
                     note.failed_connects = note.failed_connects.saturating_add(1);
+                    note.endpoint = Some(endpoint.connector.label().into());
                     let (label, address) = (endpoint.connector.label(), endpoint.address);
                     // Once when it begins; while it lasts every call may find out anew.
                     if endpoint.is_aside(now) {

@@ -223,3 +223,69 @@ async fn live_ready_and_metrics_are_served_by_the_admin_listener() {
         .text();
     assert!(metrics.contains("tollgate_requests_total"), "{metrics}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_reload_is_told_as_json_and_a_refused_request_is_logged_with_its_sender() {
+    let house = House::new().await;
+    house.write(OPEN);
+    let log = house.folder.path().join("access.log");
+    let telemetry = format!(
+        "telemetry:\n  access-log: {{ file: {} }}\n  log: {{ json: true }}\n",
+        log.display()
+    );
+    let good = std::fs::read_to_string(house.file()).unwrap() + &telemetry;
+    std::fs::write(house.file(), &good).unwrap();
+    let mut process = Process::start(&house.file());
+    let mut stream = tokio::net::TcpStream::connect(process.address).await.unwrap();
+    stream
+        .write_all(b"GET /open/a HTTP/1.1\r\nHost: a b\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+
+    std::fs::write(house.file(), good + "nonsense: 1\n").unwrap();
+    process.signal("HUP");
+    let line = process.wait_for("unknown key `nonsense`");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["code"], &line["column"]),
+        (&"unknown-key".into(), &1.into())
+    );
+    assert!(line["hint"].as_str().unwrap().contains("`listeners`"), "{line}");
+
+    process.signal("TERM");
+    assert!(process.wait().success());
+    let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(log).unwrap()).unwrap();
+    assert_eq!(line["tollgate.refusal.code"], "bad_request");
+    assert_eq!(line["client.address"], "127.0.0.1");
+    assert_eq!(line["network.peer.address"], "127.0.0.1");
+}
+
+#[test]
+fn the_demo_leaves_nothing_behind_when_it_is_terminated() {
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(demo.stdout.take().unwrap()).lines();
+    let calls = said
+        .by_ref()
+        .map(Result::unwrap)
+        .take_while(|line| !line.contains("Ctrl-C ends"))
+        .filter(|line| line.starts_with("curl "))
+        .count();
+    assert_eq!(calls, 5);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let sent = Command::new("kill").arg(demo.id().to_string()).status().unwrap();
+    assert!(sent.success() && demo.wait().unwrap().success());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -43,13 +43,13 @@ fields! {
     Method = "http.request.method", NAME, "Method.";
     Host = "server.address", NAME, "The host that the client asked for, lower case, without port.";
     Path = "url.path", TARGET, "Path in its normal form.";
-    Query = "url.query", TARGET, "Query, redacted. Only if the configuration asks for it.";
+    Query = "url.query", TARGET, "Query, redacted; not with `query: false`.";
     Scheme = "url.scheme", NAME, "`https` or `http`, as the client reached the gateway.";
     Version = "network.protocol.version", NAME, "HTTP version: `1.0`, `1.1`, `2`.";
     Client = "client.address", NAME, "The client's address, seen through trusted proxies.";
     Peer = "network.peer.address", NAME, "The address that the connection came from.";
     UserAgent = "user_agent.original", NAME, "The User-Agent field.";
-    RequestId = "tollgate.request_id", NAME, "The request id that the backend and the client see too.";
+    RequestId = "tollgate.request_id", NAME, "The request id that the backend gets and a refusal names.";
     TraceId = "trace_id", NAME, "W3C trace id, 32 hexadecimal digits.";
     Api = "tollgate.api", NAME, "The api's name.";
     Route = "http.route", NAME, "The route's name.";

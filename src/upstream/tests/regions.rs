@@ -136,7 +136,17 @@ async fn a_failed_connect_is_noted_and_a_post_goes_to_the_next_endpoint_once() {
 async fn when_all_are_set_aside_they_are_tried_all_the_same() {
     let (socket, address) = refusing();
     let service = service(&plan(&[address]));
-    assert_eq!(get(&service).await, Seen::Refused(Code::UpstreamUnreachable));
+    let mut note = UpstreamNote::default();
+    let call = request(Method::GET, Body::empty());
+    assert_eq!(
+        see(service.forward(0, None, call, None, &mut note).await).await,
+        Seen::Refused(Code::UpstreamUnreachable)
+    );
+    // The record names the endpoint that was tried, though nothing was sent to it.
+    assert_eq!(
+        (note.endpoint.as_deref(), note.attempts),
+        (Some(&*address.to_string()), 0)
+    );
     assert!(service.facts()[0].is_aside);
     let listener = socket.listen(8).unwrap();
     let served = tokio::spawn(async move {

@@ -89,6 +89,13 @@ impl Drop for Process {
 }
 
 fn address_in(line: &str) -> SocketAddr {
+    if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
+        return line["address"]
+            .as_str()
+            .expect("an address")
+            .parse()
+            .expect("one");
+    }
     let start = line
         .find("address=")
         .unwrap_or_else(|| panic!("no address in {line:?}"))
