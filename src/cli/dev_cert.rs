@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use rcgen::{
 use super::command::Exit;
 use super::terminal::{complain, say};
 use crate::base::clock::{Clock, UnixTime};
+use crate::http::host;
 
 /// Make a certificate and its key for development
 ///
@@ -26,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Host name, `*.` wildcard or IP address that the certificate is for; can be repeated
-    #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+    #[arg(long = "name", value_name = "NAME", value_parser = name, default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<String>,
     /// Keep the authority: write its certificate and key too
     #[arg(long)]
@@ -37,6 +39,16 @@ pub(super) struct Args {
     /// Overwrite files that are there
     #[arg(long)]
     force: bool,
+}
+
+/// A name that a client can ask for.
+fn name(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix("*.").unwrap_or(text);
+    if text.parse::<IpAddr>().is_ok() || (!bare.contains(':') && host::canonical(bare).is_some()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no host name, wildcard or IP address"))
+    }
 }
 
 /// Runs the command; it fails when not everything was written.
@@ -238,6 +250,25 @@ mod tests {
                 .starts_with("-----BEGIN PRIVATE KEY-----")
         );
         assert!(!out.join("ca-key.pem").exists());
+    }
+
+    #[test]
+    fn a_name_that_no_client_can_ask_for_is_refused() {
+        for good in ["localhost", "a.example.com", "*.example.com", "127.0.0.1", "::1"] {
+            assert_eq!(name(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "a b",
+            "https://a",
+            "a.example.com:8443",
+            "*",
+            "a.*.com",
+            "[::1]",
+            "-:",
+        ] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
