@@ -11,6 +11,8 @@ PYTHON ?= python3
 # Seconds for each fuzz target, and for the soak.
 FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 600
+# Options of `make demo`, such as `--listen 127.0.0.1:8088 --admin 127.0.0.1:9902`.
+DEMO ?=
 # The comparison rig (optional): the folder that holds its `run`. Peers and scenarios as its README says.
 BENCH_RIG ?=
 BENCH_PEERS_RUN ?= haproxy,haproxy-cache,tollgate,tollgate-nocache
@@ -34,8 +36,9 @@ need-rust:
 	exit $$missing
 
 .PHONY: demo
-demo: need-rust ## the gateway with two regional backends, a token for two customers, curl lines
-	@$(CARGO) run --quiet --locked -- demo
+demo: need-rust ## the gateway with two regional backends, a token for two customers, curl lines; DEMO="--listen …" for another port
+	@echo "$(CARGO) build --locked   (the first time takes some minutes)"; $(CARGO) build --locked
+	@$(CARGO) run --quiet --locked -- demo $(DEMO)
 
 .PHONY: setup
 setup: ## install what the tests need beside Rust: nginx, nghttp2, promtool, curl, a Python venv under target/
