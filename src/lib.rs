@@ -3,7 +3,7 @@
 //! The code stands on six floors; a module imports only what is below it (`tests/layering.rs`):
 //!
 //! ```text
-//! floor 5  the house     main  cli  gateway  server  pipeline  reply  shard  snapshot
+//! floor 5  the house     main  cli  gateway  server  pipeline  reply  trail  shard  snapshot
 //! floor 4  own answers   local  admin
 //! floor 3  stages        routing   auth < limits < headers < upstream
 //! floor 2  instruments   config  accounts  jose  net  telemetry

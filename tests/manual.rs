@@ -378,6 +378,18 @@ fn the_index_of_the_manual_names_every_page() {
         .filter(|name| name.ends_with(".md") && name != "README.md" && !index.contains(&format!("]({name})")))
         .collect();
     assert!(missing.is_empty(), "docs/README.md does not name {missing:?}");
+    let mut rows: Vec<&str> = index
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ["))
+        .collect();
+    rows.sort_by_key(|row| row.split(']').next());
+    for pair in rows.windows(2) {
+        assert_ne!(
+            pair[0].split(']').next(),
+            pair[1].split(']').next(),
+            "named twice"
+        );
+    }
     let decisions = std::fs::read_to_string(root().join("docs/decisions/README.md")).unwrap();
     let missing: Vec<String> = std::fs::read_dir(root().join("docs/decisions"))
         .unwrap()
