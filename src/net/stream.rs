@@ -2,7 +2,7 @@
 //!
 //! One type, so that hyper's HTTP/1 and HTTP/2 machinery is compiled once.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,10 +10,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+/// Up to so many bytes are copied into one piece before they are written.
+const SMALL: usize = 4096;
+
 /// A client's connection.
 ///
-/// It says of itself that it does not write vectors: flattening small answers into one buffer measured 5 % less
-/// processor time than `writev`, and TLS copies them anyway. It costs some 4 % on bodies of 64 KiB.
+/// Head and body of a small answer are written as one piece, since `writev` costs more than copying a kilobyte; of a large
+/// one they are written where they lie. TLS copies everything anyway, and is given one piece.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP as it is.
@@ -60,8 +63,36 @@ impl AsyncWrite for Stream {
         }
     }
 
+    #[inline]
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.get_mut();
+        if pieces.iter().map(|piece| piece.len()).sum::<usize>() <= SMALL {
+            let mut whole = [0; SMALL];
+            let mut filled = 0;
+            for piece in pieces {
+                if let Some(place) = whole.get_mut(filled..filled + piece.len()) {
+                    place.copy_from_slice(piece);
+                    filled += piece.len();
+                }
+            }
+            return Pin::new(stream).poll_write(cx, whole.get(..filled).unwrap_or_default());
+        }
+        match stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    #[inline]
     fn is_write_vectored(&self) -> bool {
-        false
+        match self {
+            Stream::Plain(_) => true,
+            Stream::Tls(_) => false,
+        }
     }
 }
 

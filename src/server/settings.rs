@@ -45,8 +45,7 @@ impl Settings {
             .keep_alive(true)
             .header_read_timeout(None)
             .max_buf_size(HTTP1_BUFFER.max(plan.head.bytes))
-            .max_header_size(plan.head.bytes)
-            .writev(false);
+            .max_header_size(plan.head.bytes);
         if plan.head.fields > HTTP1_FIELDS {
             http1.max_headers(plan.head.fields);
         }

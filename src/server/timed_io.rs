@@ -272,7 +272,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedIo<T> {
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.io).poll_write_vectored(cx, pieces);
+        match outcome {
+            Poll::Pending => this.progress.note_stuck(),
+            Poll::Ready(_) => this.progress.note_written(),
+        }
+        outcome
+    }
+
+    #[inline]
     fn is_write_vectored(&self) -> bool {
-        false
+        self.io.is_write_vectored()
     }
 }
