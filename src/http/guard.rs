@@ -134,6 +134,12 @@ impl Guard {
         let mut codings = 0_u8;
         for (name, value) in headers {
             bytes += name.as_str().len() + value.len() + 4;
+            // > A field value MUST NOT start or end with an ASCII whitespace character (RFC 9113 section 8.2.1)
+            //
+            // In HTTP/1.1 the same bytes are no part of the value; behind a gateway that forwards in it they would vanish.
+            if http2 && is_padded(value.as_bytes()) {
+                return Err(BadHead::Field);
+            }
             match *name {
                 header::HOST => {
                     // > A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
@@ -192,6 +198,11 @@ impl Guard {
         }
         Ok(host)
     }
+}
+
+fn is_padded(value: &[u8]) -> bool {
+    let is_blank = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+    is_blank(value.first()) || is_blank(value.last())
 }
 
 /// `1*DIGIT` that fits into 64 bits (RFC 9110 section 8.6).

@@ -26,6 +26,15 @@ fn h2(target: &str, fields: &[(&str, &str)]) -> Result<Head, BadHead> {
 }
 
 #[test]
+fn a_value_with_blanks_around_it_is_refused_in_http2() {
+    for value in [" a", "a ", "\ta", "a\t", " "] {
+        let got = h2("https://a/x", &[("x-any", value)]);
+        assert!(matches!(got, Err(BadHead::Field)), "{value:?}: {got:?}");
+    }
+    assert!(h2("https://a/x", &[("x-any", "a b"), ("x-empty", "")]).is_ok());
+}
+
+#[test]
 fn rfc9112_3_2_exactly_one_valid_host() {
     assert_eq!(h1("/", &[]).unwrap_err(), BadHead::Host);
     assert_eq!(

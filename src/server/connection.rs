@@ -18,7 +18,7 @@ use super::handler::{Answerer, Door, Handler};
 use super::progress::{Progress, Stage};
 use super::settings::Settings;
 use super::streams::Streams;
-use super::timed_io::{Deadlines, Expired, Front, TimedIo};
+use super::timed_io::{Deadlines, Expired, Front, Opening, TimedIo};
 use super::tls::Tls;
 use crate::net::peer::Peer;
 use crate::net::stream::Stream;
@@ -193,7 +193,11 @@ where
         progress: Arc::clone(&progress),
         streams: streams.clone(),
     };
-    let io = TokioIo::new(TimedIo::new(io, front, Arc::clone(&progress)));
+    let opening = match &streams {
+        Some(_) => Opening::EXPECTED,
+        None => Opening::OVER,
+    };
+    let io = TokioIo::new(TimedIo::new(io, front, opening, Arc::clone(&progress)));
     let outcome = match streams {
         Some(streams) => {
             progress.enter(Stage::Streams);

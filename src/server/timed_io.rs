@@ -172,12 +172,60 @@ impl Front {
     }
 }
 
+/// Looks at how a client of HTTP/2 begins, since the protocol's library does not.
+///
+/// > This sequence MUST be followed by a SETTINGS frame [...]. Clients and servers MUST treat an invalid connection
+/// > preface as a connection error of type PROTOCOL_ERROR. A GOAWAY frame MAY be omitted in this case
+/// > (RFC 9113 section 3.4)
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    /// Bytes that went by, up to `WHOLE`.
+    seen: u8,
+}
+
+impl Opening {
+    /// The preface and what is looked at of the first frame's head: three bytes of length, the type, the flags.
+    const WHOLE: u8 = 24 + 5;
+    const KIND: u8 = 24 + 3;
+    const FLAGS: u8 = 24 + 4;
+    const SETTINGS: u8 = 4;
+    const ACK: u8 = 1;
+
+    /// The client's preface of HTTP/2 comes first: reading fails when it is not followed by SETTINGS.
+    pub const EXPECTED: Opening = Opening { seen: 0 };
+
+    /// Nothing to look at: HTTP/1.
+    pub const OVER: Opening = Opening { seen: Opening::WHOLE };
+
+    fn is_over(self) -> bool {
+        self.seen == Opening::WHOLE
+    }
+
+    /// Looks at the next bytes.
+    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let seen = self.seen;
+        let at = |place: u8| bytes.get(usize::from(place.checked_sub(seen)?));
+        if at(Opening::KIND).is_some_and(|kind| *kind != Opening::SETTINGS)
+            || at(Opening::FLAGS).is_some_and(|flags| flags & Opening::ACK != 0)
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the preface is not followed by SETTINGS",
+            ));
+        }
+        let now = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        self.seen = seen.saturating_add(now).min(Opening::WHOLE);
+        Ok(())
+    }
+}
+
 /// An I/O that notes what happens on it, and closes so that the last answer arrives.
 #[derive(Debug)]
 pub struct TimedIo<T> {
     io: T,
     progress: Arc<Progress>,
     front: Front,
+    opening: Opening,
     closing: Option<Linger>,
 }
 
@@ -188,11 +236,12 @@ struct Linger {
 
 impl<T> TimedIo<T> {
     /// `front` is given on before what `io` has.
-    pub fn new(io: T, front: Front, progress: Arc<Progress>) -> TimedIo<T> {
+    pub fn new(io: T, front: Front, opening: Opening, progress: Arc<Progress>) -> TimedIo<T> {
         TimedIo {
             io,
             progress,
             front,
+            opening,
             closing: None,
         }
     }
@@ -206,11 +255,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for TimedIo<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let start = buffer.filled().len();
         let given = this.front.give(buffer);
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.io).poll_read(cx, buffer);
         if buffer.filled().len() > before {
             this.progress.note_read();
+        }
+        if !this.opening.is_over() {
+            this.opening
+                .look(buffer.filled().get(start..).unwrap_or_default())?;
         }
         match outcome {
             Poll::Pending if given > 0 => Poll::Ready(Ok(())),
