@@ -25,5 +25,6 @@ mod regions;
 mod routing;
 mod shipped;
 mod spoof;
+mod streaming;
 mod tokens;
 mod upstream_failures;
