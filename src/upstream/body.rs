@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
 use super::lease::Lease;
+use crate::http::trailers;
 
 /// Why a body was not passed on to its end. The client must be shown that it is not whole: by closing the connection
 /// (RFC 9112 section 8) or resetting the stream (RFC 9113 section 8.1).
@@ -36,7 +37,8 @@ pub enum UpstreamBodyError {
     },
 }
 
-/// An answer's body: frames, trailers included, as the endpoint sends them.
+/// An answer's body: frames as the endpoint sends them, of the trailers those that may travel
+/// ([`trailers::keep_allowed`]).
 ///
 /// When it has ended cleanly its connection goes back to the pool; when it is dropped before, or fails, the connection is
 /// closed. The idle deadline counts only while the endpoint is what is waited for: a client that reads slowly does not
@@ -129,8 +131,11 @@ impl Body for UpstreamBody {
             return Poll::Ready(Some(Err(UpstreamBodyError::Short)));
         }
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.waiting = false;
+                if let Some(fields) = frame.trailers_mut() {
+                    trailers::keep_allowed(fields, None);
+                }
                 // Whoever sees that the stream has ended does not poll again, so the end must be noticed here.
                 if (frame.is_trailers() || self.body.is_end_stream()) && !self.end() {
                     return self.fail(UpstreamBodyError::Short);

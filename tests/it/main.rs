@@ -14,6 +14,7 @@
 
 mod support;
 
+mod drain;
 mod foreign_peers;
 mod hostile;
 mod identity_headers;
@@ -24,6 +25,7 @@ mod paths;
 mod regions;
 mod routing;
 mod shipped;
+mod slow_clients;
 mod spoof;
 mod streaming;
 mod tokens;

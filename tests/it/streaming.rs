@@ -53,7 +53,7 @@ pub fn resident(id: u32) -> u64 {
 }
 
 /// Writes `count` bytes; tells how many were written whenever the other side stops taking them.
-async fn pour(
+pub async fn pour(
     stream: &mut (impl AsyncWriteExt + Unpin),
     count: usize,
     stalled: &mpsc::UnboundedSender<usize>,
