@@ -16,6 +16,7 @@ mod support;
 
 mod drain;
 mod foreign_peers;
+mod forged;
 mod hostile;
 mod identity_headers;
 mod item_caps;
