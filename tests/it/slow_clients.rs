@@ -56,8 +56,8 @@ async fn three_hundred_slow_heads_are_cut_in_time_and_a_good_client_does_not_not
     let slow: Vec<_> = (0..SLOW)
         .map(|n| {
             tokio::spawn(async move {
-                let mut stream = TcpStream::connect(address).await.expect("a connection");
                 let begin = Instant::now();
+                let mut stream = TcpStream::connect(address).await.expect("a connection");
                 // A third says nothing, the others a little, and go on a byte at a time.
                 if n % 3 != 0 {
                     let _ = stream
@@ -106,18 +106,17 @@ async fn three_hundred_slow_heads_are_cut_in_time_and_a_good_client_does_not_not
     );
     assert_eq!(cut.len(), SLOW);
     assert!(
-        cut.iter()
-            .all(|after| *after >= DEADLINE - Duration::from_millis(50)),
+        cut.iter().all(|after| *after >= DEADLINE),
         "none before its deadline"
     );
     assert!(
-        cut.iter().all(|after| *after < DEADLINE * 4),
+        cut.iter().all(|after| *after < DEADLINE * 7),
         "{:?}",
         cut.iter().max()
     );
     assert!(count >= 50, "{count}");
     // The bar is 50 ms in a release build on a quiet machine; tests share theirs with others.
-    assert!(beside < Duration::from_millis(500), "{beside:?}");
+    assert!(beside < Duration::from_secs(1), "{beside:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
