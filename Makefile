@@ -15,6 +15,8 @@ SOAK_SECONDS ?= 600
 DEMO ?=
 # The comparison rig (optional): the folder that holds its `run`. Peers and scenarios as its README says.
 BENCH_RIG ?=
+# `write` takes the instruction counts of now as the budget.
+BUDGET ?=
 BENCH_PEERS_RUN ?= haproxy,haproxy-cache,tollgate,tollgate-nocache
 BENCH_SCENARIOS ?= plain,seed,reject,seed-tls,seed-h2
 
@@ -71,7 +73,7 @@ fuzz-smoke: need-rust ## each fuzz target for FUZZ_SECONDS (30); without cargo-f
 	@CARGO="$(CARGO)" fuzz/smoke $(FUZZ_SECONDS)
 
 .PHONY: soak
-soak: need-rust ## SOAK_SECONDS (600) of load with reloads; memory must stay level
+soak: need-rust budget ## the instruction budget, then SOAK_SECONDS (600) of load with reloads; memory must stay level
 	$(CARGO) build --release --locked
 	@TOLLGATE=target/release/tollgate benches/soak $(SOAK_SECONDS)
 
@@ -85,6 +87,15 @@ bench: need-rust ## micro benches; with BENCH_RIG=DIR also the comparison with o
 	else \
 	  echo "Not compared with other proxies: set BENCH_RIG to the folder of the rig (benches/peers/ has Tollgate's entry)."; \
 	fi
+
+.PHONY: bench-smoke
+bench-smoke: need-rust ## each micro bench once, without optimisation: they run, no more
+	$(CARGO) test --quiet --locked --bench '*'
+
+.PHONY: budget
+budget: need-rust ## instructions of a call, held to benches/budget.txt; builds for some minutes. BUDGET=write writes it anew
+	@command -v valgrind >/dev/null 2>&1 || { echo "valgrind is missing. Debian: apt-get install valgrind" >&2; exit 1; }
+	BUDGET="$(BUDGET)" $(CARGO) test --locked --test instruction_budget -- --ignored --nocapture
 
 .PHONY: release
 release: need-rust ## the optimised binary, target/release/tollgate
