@@ -35,9 +35,9 @@ use tollgate::pipeline;
 const FIXED_ANSWER: u64 = 2;
 
 /// What Tollgate adds to what a bare client of the same HTTP library allocates for the same call: the header's index and
-/// entries when they grow by the fields that are set (2), a copy of both for a second attempt on a connection that
-/// turns out closed (2), the values of request id and trace, and of each the count of references that the copy needs (4).
-const FORWARDED: u64 = 8;
+/// entries when they grow by the fields that are set (2), a copy for a second attempt on a connection that turns out
+/// closed (1), the values of request id and trace (2), and a count of references for the id (1).
+const FORWARDED: u64 = 6;
 
 /// A token that is verified: decoded text, JSON, and what is kept of it, most of which the cache would keep too.
 const VERIFIED: u64 = 61;
