@@ -28,7 +28,9 @@ use tollgate::limits::json::Counter;
 use tollgate::routing::router::{Builder, HostMatch};
 
 /// Name, and what prepares it and then runs it so many times.
-const SCENARIOS: &[(&str, fn(usize))] = &[
+type Scenario = (&'static str, fn(usize));
+
+const SCENARIOS: &[Scenario] = &[
     ("router_10000_routes", router),
     ("token_digest", digest),
     ("token_hit", |times| token(HIT, times)),
