@@ -286,6 +286,7 @@ async fn nothing_that_a_client_makes_up_reaches_the_backend_as_identity() {
     let token = single.token("cust-1");
     let mut failures = String::new();
     let cases = cases();
+    println!("{} cases, each with and without credentials", cases.len());
     assert!(cases.len() >= 60, "{} cases", cases.len());
     for case in &cases {
         for (path, authorization) in [
@@ -372,6 +373,7 @@ async fn a_tenant_selector_is_obeyed_or_refused_and_never_ignored() {
     ] {
         table.push((format!("{spelling}: tenant-a\r\n"), Err(400)));
     }
+    println!("{} selectors", table.len());
     let mut failures = String::new();
     for (lines, expected) in &table {
         let bytes = format!(
@@ -470,6 +472,7 @@ async fn over_http2_the_same_is_cleaned_and_what_lists_names_is_refused() {
         let answered = over_http2(single.address, &head, &trailers).await;
         check(format!("trailer {trailer}"), answered, true);
     }
+    println!("{} aliases over HTTP/2", aliases.len());
     // RFC 9113 section 8.2.2: connection-specific fields make a request malformed; section 8.3: pseudo-fields in
     // trailers do, and section 8.2.1: upper case and signs that end a line in HTTP/1.
     for (name, value) in [
