@@ -434,9 +434,14 @@ impl Drop for Landing<'_> {
                     ring.metrics.keys_refreshed.set(unix(&ring.clock));
                 }
                 Some(Err(error)) => {
+                    let meanwhile = if state.keys.is_some() {
+                        "the ones known are used on"
+                    } else {
+                        "there are none yet, and tokens are answered with 503"
+                    };
                     tracing::warn!(
                         issuer = ring.issuer, url = %remote.plan.url, %error,
-                        "keys could not be fetched; the ones known are used on"
+                        "keys could not be fetched; {meanwhile}"
                     );
                     state.schedule.failed(now, dice());
                     ring.metrics.refreshes_failed.inc();

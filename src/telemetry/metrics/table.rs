@@ -97,7 +97,7 @@ table! {
     keys_refreshed: Gauge = "tollgate_keys_last_success_timestamp_seconds", "seconds", ["issuer"],
         "When an issuer's keys were last read or fetched, in seconds since 1970; 0 before the first time.";
     keys_refreshes: Counter = "tollgate_keys_refreshes_total", "refreshes", ["issuer", "result"],
-        "Attempts to read or fetch an issuer's keys, by result.";
+        "Attempts to fetch an issuer's keys from a URL, by result.";
 
     reloads: Counter = "tollgate_reloads_total", "reloads", ["result"],
         "Attempts to load the configuration, the first one included, by result.";
