@@ -77,6 +77,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "hyper_util",
         &["http", "net", "upstream", "server", "reply", "admin", "cli"],
     ),
+    ("httparse", &["upstream"]),
     ("axum", &["admin", "cli"]),
     ("jsonwebtoken", &["jose"]),
     ("governor", &["limits"]),

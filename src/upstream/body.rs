@@ -88,21 +88,21 @@ enum Source {
 type Polled = Poll<Option<Result<Frame<Bytes>, UpstreamBodyError>>>;
 
 impl UpstreamBody {
-    /// The body of an answer that came on `lease`, over HTTP/1.1.
-    pub(super) fn http1(mut lease: Lease, deadlines: Deadlines) -> UpstreamBody {
+    /// The body of an answer that came on `lease` at `now`, over HTTP/1.1.
+    pub(super) fn http1(mut lease: Lease, deadlines: Deadlines, now: Instant) -> UpstreamBody {
         if let Held::Http1(connection) = &mut lease.held
             && let Some(whole) = connection.whole_body()
         {
-            lease.finish();
+            lease.finish(now);
             return UpstreamBody(Kind::Whole(whole));
         }
         UpstreamBody::streamed(Source::Http1(lease), deadlines)
     }
 
-    /// The body of an answer that came on `lease`, over HTTP/2.
-    pub(super) fn http2(body: Incoming, lease: Lease, deadlines: Deadlines) -> UpstreamBody {
+    /// The body of an answer that came on `lease` at `now`, over HTTP/2.
+    pub(super) fn http2(body: Incoming, lease: Lease, deadlines: Deadlines, now: Instant) -> UpstreamBody {
         if body.is_end_stream() {
-            lease.finish();
+            lease.finish(now);
             return UpstreamBody(Kind::Whole(Bytes::new()));
         }
         UpstreamBody::streamed(Source::Http2(body, lease), deadlines)
@@ -170,7 +170,7 @@ impl Streamed {
                 lease
             }
         };
-        lease.finish();
+        lease.finish(Instant::now());
         true
     }
 

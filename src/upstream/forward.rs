@@ -81,9 +81,8 @@ impl Service {
             let mut given_back = 0;
             let mut retried = false;
             loop {
-                let (mut lease, reused) = self.lease(shard, region, &deadlines, &avoid, note).await?;
+                let (mut lease, reused, sent) = self.lease(shard, region, &deadlines, &avoid, note).await?;
                 note.attempts = note.attempts.saturating_add(1);
-                let sent = Instant::now();
                 request::address(&mut outgoing, &lease.shard().connector);
                 lease.progress = outgoing.body().progress();
                 let Lease {
@@ -106,12 +105,14 @@ impl Service {
                 };
                 let failed = match attempt {
                     Attempt::Http1(answer) => {
-                        note.first_byte = sent.elapsed();
-                        return Ok(answer.map(|()| UpstreamBody::http1(lease, deadlines)));
+                        let now = Instant::now();
+                        note.first_byte = now - sent;
+                        return Ok(answer.map(|()| UpstreamBody::http1(lease, deadlines, now)));
                     }
                     Attempt::Http2(answer) => {
-                        note.first_byte = sent.elapsed();
-                        return Ok(answer.map(|body| UpstreamBody::http2(body, lease, deadlines)));
+                        let now = Instant::now();
+                        note.first_byte = now - sent;
+                        return Ok(answer.map(|body| UpstreamBody::http2(body, lease, deadlines, now)));
                     }
                     Attempt::Failed(failed) => failed,
                 };
@@ -137,7 +138,7 @@ impl Service {
         }
     }
 
-    /// A connection for one exchange, and whether it had been open before.
+    /// A connection for one exchange, whether it had been open before, and the moment at which it was there.
     async fn lease(
         &self,
         shard: usize,
@@ -145,19 +146,25 @@ impl Service {
         deadlines: &Deadlines,
         avoid: &Avoid,
         note: &mut UpstreamNote,
-    ) -> Result<(Lease, bool), Rejection> {
-        let walk = match self.pooled(shard, region, avoid)? {
+    ) -> Result<(Lease, bool, Instant), Rejection> {
+        // One look at the clock is enough for a request that finds its connection open.
+        let before = if note.attempts == 0 {
+            deadlines.began
+        } else {
+            Instant::now()
+        };
+        let walk = match self.pooled(shard, region, avoid, before)? {
             Ok(lease) => {
                 note.endpoint = Some(lease.shard().label.clone());
-                return Ok((lease, true));
+                return Ok((lease, true, before));
             }
             Err(walk) => walk,
         };
         // Opening a connection is rare and its state large; in a box it does not make every request's state large.
-        let before = Instant::now();
         let opened = Box::pin(self.open(shard, region, walk, deadlines, avoid, note)).await;
-        note.connect += before.elapsed();
-        opened
+        let now = Instant::now();
+        note.connect += now - before;
+        opened.map(|(lease, reused)| (lease, reused, now))
     }
 
     /// The endpoint whose turn it is: a connection that is open, or where to begin to open one.
@@ -166,10 +173,10 @@ impl Service {
         shard: usize,
         region: Option<RegionRef>,
         avoid: &Avoid,
+        now: Instant,
     ) -> Result<Result<Lease, Walk>, Rejection> {
         let board = self.0.board.load();
         let group = board.group(region).ok_or(Rejection::RegionUnavailable)?;
-        let now = Instant::now();
         let is_aside = |endpoint: &Endpoint| endpoint.is_aside(now);
         let Some(first) = group.first(shard, self.0.balance, is_aside) else {
             // The region has endpoints, but none of their names has resolved.

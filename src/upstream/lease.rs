@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use super::alarm::Alarm;
 use super::http1::Http1;
 use super::http2::Stream;
@@ -77,11 +79,11 @@ impl Lease {
         }
     }
 
-    /// The answer ended as it should.
+    /// The answer ended as it should, at `now`.
     ///
     /// An endpoint may answer before it has read the whole request. The rest of the body would have to be sent before
     /// the connection is good for another request, and nobody waits for that; so the connection is cut then.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(self, now: Instant) {
         let Lease {
             held,
             alarm,
@@ -92,7 +94,7 @@ impl Lease {
         match held {
             Held::Http1(mut connection) if connection.is_reusable() => {
                 connection.alarm = alarm;
-                place.0.put(connection, &rules);
+                place.0.put(connection, &rules, now);
             }
             Held::Http1(_) | Held::Http2(_) => {}
         }

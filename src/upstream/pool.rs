@@ -103,9 +103,8 @@ impl Shard {
         Some(Lease::new(Arc::clone(self), Held::Http2(stream), *rules))
     }
 
-    /// Puts a connection back whose exchange is over.
-    pub(super) fn put(&self, mut connection: Box<Http1>, rules: &PoolPlan) {
-        let now = Instant::now();
+    /// Puts a connection back whose exchange was over at `now`.
+    pub(super) fn put(&self, mut connection: Box<Http1>, rules: &PoolPlan, now: Instant) {
         if now >= connection.born + rules.lifetime {
             return;
         }

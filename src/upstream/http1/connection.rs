@@ -191,8 +191,8 @@ impl Http1 {
             if self.input.len() >= LONGEST {
                 return Err(BadAnswer::TooLarge);
             }
-            let behind = self.input.iter().rposition(|byte| *byte == b'\n');
-            self.searched = behind.map_or(0, |at| at + 1);
+            // The last line may be cut off: it is looked at again from its beginning.
+            self.searched = memchr::memrchr(b'\n', &self.input).map_or(0, |at| at + 1);
             return Ok(None);
         };
         self.searched = 0;

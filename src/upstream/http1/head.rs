@@ -59,7 +59,7 @@ pub(super) fn end(input: &[u8], from: usize) -> Option<usize> {
         match rest {
             [b'\n', ..] => return Some(line + 1),
             [b'\r', b'\n', ..] => return Some(line + 2),
-            _ => line += rest.iter().position(|byte| *byte == b'\n')? + 1,
+            _ => line += memchr::memchr(b'\n', rest)? + 1,
         }
     }
 }
