@@ -18,7 +18,7 @@ mod request;
 mod service;
 
 pub use body::{UpstreamBody, UpstreamBodyError};
-pub use http1::BadAnswer;
+pub use http1::{BadAnswer, Dissected, dissect};
 pub use note::UpstreamNote;
 pub use service::{EndpointFacts, Service, ServiceError};
 

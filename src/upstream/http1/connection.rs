@@ -5,7 +5,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::BadAnswer;
 use super::decoder::{Decoder, Part};
-use super::head::{self, LONGEST};
+use super::head::{self, Search};
 use super::upload::{Stopped, Upload};
 use crate::net::dial::Line;
 use crate::upstream::alarm::Alarm;
@@ -31,8 +31,7 @@ const KEPT: usize = READ;
 pub(in crate::upstream) struct Http1 {
     line: Line,
     input: BytesMut,
-    /// Bytes of `input` that hold no end of the head.
-    searched: usize,
+    search: Search,
     upload: Upload,
     decoder: Decoder,
     /// After this exchange there may be another.
@@ -82,7 +81,7 @@ impl Http1 {
         Box::new(Http1 {
             line,
             input: BytesMut::new(),
-            searched: 0,
+            search: Search::default(),
             upload: Upload::default(),
             decoder: Decoder::over(),
             keep: true,
@@ -161,7 +160,7 @@ impl Http1 {
             }
         }
         loop {
-            if let Some(head) = self.take_head()? {
+            if let Some(head) = self.search.take(&mut self.input)? {
                 return Poll::Ready(Ok(head));
             }
             match ready!(self.poll_fill(cx, READ)) {
@@ -180,29 +179,6 @@ impl Http1 {
         } else {
             Failure::Unsent
         }
-    }
-
-    fn take_head(&mut self) -> Result<Option<Bytes>, BadAnswer> {
-        const BEGINNING: &[u8] = b"HTTP/1.";
-        if !self.input.iter().zip(BEGINNING).all(|(is, ought)| is == ought) {
-            return Err(BadAnswer::Head);
-        }
-        let Some(end) = head::end(&self.input, self.searched) else {
-            if self.input.len() >= LONGEST {
-                return Err(BadAnswer::TooLarge);
-            }
-            // The last line may be cut off: it is looked at again from its beginning.
-            self.searched = memchr::memrchr(b'\n', &self.input).map_or(0, |at| at + 1);
-            return Ok(None);
-        };
-        self.searched = 0;
-        if end > LONGEST {
-            return Err(BadAnswer::TooLarge);
-        }
-        // Copied out: the fields share it for as long as the answer lives, and the buffer is the connection's own again.
-        let head = Bytes::copy_from_slice(self.input.get(..end).unwrap_or_default());
-        self.input.advance(end);
-        Ok(Some(head))
     }
 
     /// Reads once, at most `room` bytes.

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use httparse::{ParserConfig, Status};
@@ -61,6 +61,41 @@ pub(super) fn end(input: &[u8], from: usize) -> Option<usize> {
             [b'\r', b'\n', ..] => return Some(line + 2),
             _ => line += memchr::memchr(b'\n', rest)? + 1,
         }
+    }
+}
+
+/// Looks for the end of a head in what is read bit by bit.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// The beginning of the line that was cut off last time.
+    from: usize,
+}
+
+impl Search {
+    /// Takes the head off `input`; `None` when its end has not come.
+    ///
+    /// # Errors
+    /// [`BadAnswer`] as soon as it cannot become a head of HTTP/1 any more, or is too long.
+    pub(super) fn take(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>, BadAnswer> {
+        const BEGINNING: &[u8] = b"HTTP/1.";
+        if !input.iter().zip(BEGINNING).all(|(is, ought)| is == ought) {
+            return Err(BadAnswer::Head);
+        }
+        let Some(end) = end(input, self.from) else {
+            if input.len() >= LONGEST {
+                return Err(BadAnswer::TooLarge);
+            }
+            self.from = memchr::memrchr(b'\n', input).map_or(0, |at| at + 1);
+            return Ok(None);
+        };
+        self.from = 0;
+        if end > LONGEST {
+            return Err(BadAnswer::TooLarge);
+        }
+        // Copied out: the fields share it for as long as the answer lives, and the buffer is the connection's own again.
+        let head = Bytes::copy_from_slice(input.get(..end).unwrap_or_default());
+        input.advance(end);
+        Ok(Some(head))
     }
 }
 

@@ -8,8 +8,11 @@
 mod chunked;
 mod connection;
 mod decoder;
+mod dissect;
 mod head;
 mod upload;
+
+pub use dissect::{Dissected, dissect};
 
 pub(super) use connection::{BodyFailure, Failure, Http1};
 
