@@ -200,8 +200,11 @@ fn trailers(section: &Bytes) -> Result<Option<HeaderMap>, BadAnswer> {
 mod tests {
     use super::*;
 
-    /// Reads `text` in pieces of `piece` bytes: the data, the trailers, and what is left behind.
-    fn read(text: &[u8], piece: usize) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), Option<BadAnswer>> {
+    /// The data, the trailers, and what is left behind.
+    type Whole = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+    /// Reads `text` in pieces of `piece` bytes; the error is `None` when it stops before its end.
+    fn read(text: &[u8], piece: usize) -> Result<Whole, Option<BadAnswer>> {
         let (mut chunked, mut input, mut data) = (Chunked::new(), BytesMut::new(), Vec::new());
         let mut pieces = text.chunks(piece);
         loop {
