@@ -6,7 +6,9 @@
 pub mod backend;
 pub mod error;
 pub mod feed;
+pub mod memory;
 pub mod model;
+mod notes;
 pub mod outcome;
 pub mod rules;
 
@@ -44,7 +46,17 @@ impl Store {
     /// [`StoreError`], when the file cannot be used.
     pub async fn open(plan: &StorePlan) -> Result<Store, StoreError> {
         match plan {
-            StorePlan::Memory | StorePlan::Sqlite { .. } => Err(StoreError::NotSupported("backend yet")),
+            StorePlan::Memory => Ok(Store::memory()),
+            StorePlan::Sqlite { path: _ } => Err(StoreError::NotSupported("file yet")),
+        }
+    }
+
+    /// An empty store in memory.
+    pub fn memory() -> Store {
+        let feed = Feed::new();
+        Store {
+            backend: Arc::new(memory::Memory::new(feed.clone())),
+            feed,
         }
     }
 
