@@ -4,6 +4,7 @@ pub mod ids;
 pub mod principal;
 
 pub use ids::{
-    ApiName, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, SubjectId, TenantId,
+    AccountKey, AccountName, ApiName, ClientId, CustomerId, FamilyId, IssuerName, Jti, LimitName, RealmName,
+    RegionName, Role, RouteName, Scope, SubjectId, TenantId, UserId,
 };
 pub use principal::{CredentialKind, Identity, TenantGrant};
