@@ -1,7 +1,9 @@
 //! Floor 0: what every other module may use and what knows nothing of the gateway's words.
 
 pub mod clock;
+pub mod json_template;
 pub mod random;
 pub mod secret;
 pub mod tasks;
+pub mod template;
 pub mod units;
