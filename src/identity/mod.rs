@@ -3,8 +3,10 @@
 pub mod attempts;
 pub mod ids;
 pub mod principal;
+pub mod scopes;
 
 pub use ids::{
-    ApiName, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, SubjectId, TenantId,
+    ApiName, BadId, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, SubjectId,
+    TenantId,
 };
 pub use principal::{CredentialKind, Identity, TenantGrant};
