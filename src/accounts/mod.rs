@@ -1,5 +1,12 @@
-//! Floor 2: what is known of customers and their tenants.
+//! Floor 2: what is known of customers, their tenants and their users: names, passwords, and when a name is locked.
 
 pub mod directory;
+pub mod lockout;
+pub mod name;
+pub mod password;
+pub mod password_pool;
 
 pub use directory::{Customer, Directory, Grant};
+pub use name::UserName;
+pub use password::{Cost, StoredPassword};
+pub use password_pool::Passwords;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, dev_cert, run, stub, token};
+use super::{check, demo, dev_cert, hash_password, run, stub, token};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,7 @@ enum Command {
     Stub(stub::Args),
     DevCert(dev_cert::Args),
     Token(token::Args),
+    HashPassword(hash_password::Args),
 }
 
 /// The program: reads the command line, runs the command.
@@ -72,6 +73,7 @@ pub fn main() -> ExitCode {
             Command::Stub(args) => stub::run(&args),
             Command::DevCert(args) => dev_cert::run(&args),
             Command::Token(args) => token::run(&args),
+            Command::HashPassword(args) => hash_password::run(&args),
         },
         Err(error) => {
             // A reader that went away is no error.

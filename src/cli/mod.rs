@@ -5,6 +5,8 @@ mod check;
 mod command;
 mod demo;
 mod dev_cert;
+mod hash_password;
+mod hidden;
 mod inventory;
 mod run;
 mod stub;

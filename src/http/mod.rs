@@ -3,6 +3,8 @@
 
 pub mod authorization;
 pub mod body;
+pub mod cookie;
+pub mod form;
 pub mod forwarded;
 pub mod guard;
 pub mod head;
@@ -10,6 +12,7 @@ pub mod hop;
 pub mod host;
 pub mod managed;
 pub mod names;
+pub mod origin;
 pub mod path;
 pub mod pattern;
 pub mod query;

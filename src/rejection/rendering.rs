@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use super::template::{Escape, Template};
+use super::template::Template;
 use super::{Code, Rejection, Retry};
+use crate::base::template::Escape;
 
 pub use super::template::BadTemplate;
 

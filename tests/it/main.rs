@@ -17,6 +17,7 @@ mod support;
 mod drain;
 mod foreign_peers;
 mod forged;
+mod hash_password;
 mod hostile;
 mod identity_headers;
 mod item_caps;
