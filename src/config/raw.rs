@@ -803,7 +803,8 @@ pub(super) struct RawItems {
 pub(super) enum RawRewrite {
     /// The path without this prefix (whole segments).
     StripPrefix(At<Prefix>),
-    /// A new path made of literals and captures of the route, `/v2/{customer_id}/{rest}`.
+    /// A new path made of literals and captures of the route, `/v2/{customer_id}/{rest}`, in normal form. A call whose captures
+    /// spoil that is 400: a tail that is empty or ends with a slash, before another segment.
     Template(At<PathTemplate>),
 }
 
