@@ -20,6 +20,7 @@ mod forged;
 mod hostile;
 mod identity_headers;
 mod item_caps;
+mod key_server_tls;
 mod life;
 mod limits;
 mod paths;
