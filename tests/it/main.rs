@@ -14,6 +14,7 @@
 
 mod support;
 
+mod demo;
 mod drain;
 mod foreign_peers;
 mod forged;
