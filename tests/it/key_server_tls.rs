@@ -17,6 +17,7 @@ use tollgate::gateway::Gateway;
 use crate::forged::{call, eventually, keys, signers, token};
 use crate::support::client::{Got, get, send};
 use crate::support::gateway::start;
+use crate::support::process::Process;
 use crate::support::scripted::{Scripted, Talk};
 use crate::support::upstream::Upstream;
 
@@ -148,9 +149,9 @@ async fn serve(stream: TcpStream, identity: Arc<ServerConfig>, answer: &str, req
     let _ = stream.shutdown().await;
 }
 
-/// A gateway that fetches keys from `url`; `ca` is a further line of its key source.
-async fn gateway(url: &str, ca: &str, us: &Upstream) -> (Gateway, SocketAddr, SocketAddr) {
-    start(&format!(
+/// Keys come from `url`, calls go to `backend`; `ca` is a further line of the key source.
+fn config(url: &str, ca: &str, backend: &str) -> String {
+    format!(
         r#"
 server: {{ workers: 1 }}
 listeners: [{{ address: 127.0.0.1:0 }}]
@@ -167,7 +168,7 @@ issuers:
       {ca}
     claims: {{ customer: customer_id, scope: scope }}
 backends:
-  us: {{ endpoints: [{us}] }}
+  us: {{ endpoints: ["{backend}"] }}
 apis:
   api:
     hosts: [api.test]
@@ -177,10 +178,12 @@ apis:
     routes:
       - path: /{{*rest}}
         to: {{ backend: us }}
-"#,
-        us = us.url()
-    ))
-    .await
+"#
+    )
+}
+
+async fn gateway(url: &str, ca: &str, us: &Upstream) -> (Gateway, SocketAddr, SocketAddr) {
+    start(&config(url, ca, &us.url())).await
 }
 
 async fn ready(admin: SocketAddr) -> Got {
@@ -289,4 +292,39 @@ async fn a_server_without_tls_is_not_asked_at_an_https_address() {
     let got = call(address, &token(&signer, "k1")).await;
     assert_eq!(got.status, 503, "{}", got.text());
     assert!(us.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_named_authority_the_systems_count_for_keys_and_for_backends() {
+    let (_folder, signer, _) = signers();
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let identity = ours.identity("localhost", Term::Good);
+    // Keys and calls go to the same server.
+    let server = TlsKeyServer::start(identity, keys(&[(&signer, "k1")])).await;
+    let origin = format!("https://localhost:{}", server.address.port());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tollgate.yaml");
+    std::fs::write(&file, config(&format!("{origin}/jwks.json"), "", &origin)).unwrap();
+    let call = async |address: SocketAddr| {
+        let value = format!("Bearer {}", token(&signer, "k1"));
+        send(
+            address,
+            get("api.test", "/jwks.json", &[("authorization", &value)]),
+        )
+        .await
+    };
+
+    // What OpenSSL's users name the system's authorities by.
+    let trusted = ours.file().display().to_string();
+    let process = Process::start_with(&file, &[("SSL_CERT_FILE", &trusted)]);
+    eventually("readiness", async || ready(process.admin).await.status == 200).await;
+    let got = call(process.address).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert!(got.text().contains("keys"), "{}", got.text());
+
+    let trusted = theirs.file().display().to_string();
+    let process = Process::start_with(&file, &[("SSL_CERT_FILE", &trusted)]);
+    server.tried(1).await;
+    assert_eq!(ready(process.admin).await.status, 503);
+    assert_eq!(call(process.address).await.status, 503);
 }
