@@ -136,3 +136,23 @@ apis:
     }
     gateway.stop();
 }
+
+#[test]
+fn the_example_lets_two_calls_through_and_refuses_the_third_within_its_own_layer() {
+    let output = std::process::Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["run", "--quiet", "--locked", "--example", "embed"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    // Each answer's head, and its body set in.
+    let heads: Vec<&str> = said.lines().filter(|line| line.contains("Some(")).collect();
+    assert_eq!(heads.len(), 3, "{said}");
+    for (head, status) in heads.iter().zip(["200 OK", "200 OK", "429 Too Many Requests"]) {
+        assert!(
+            head.starts_with(status) && head.contains("gateway;dur="),
+            "{head}"
+        );
+    }
+}
