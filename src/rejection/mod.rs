@@ -390,7 +390,7 @@ impl From<BodyError> for Rejection {
     fn from(error: BodyError) -> Rejection {
         match error {
             BodyError::TooLarge { limit } => Rejection::BodyTooLarge { limit },
-            BodyError::Idle => Rejection::RequestTimeout,
+            BodyError::Idle | BodyError::Late => Rejection::RequestTimeout,
             BodyError::Broken => Rejection::BadRequest(BadRequest::Body),
         }
     }
