@@ -28,6 +28,7 @@ mod sweep;
 mod tokens;
 #[path = "store_contract/users.rs"]
 mod users;
+#[allow(dead_code, reason = "other tests of stores use the rest of it")]
 #[path = "store_contract/world.rs"]
 mod world;
 

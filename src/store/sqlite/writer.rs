@@ -32,8 +32,11 @@ pub(super) enum Order {
     /// An operation.
     Run(Box<dyn Operation>),
     /// Write down what waits, and stop.
-    Close(oneshot::Sender<Result<(), StoreError>>),
+    Close(Farewell),
 }
+
+/// Who waits for the end.
+pub(super) type Farewell = oneshot::Sender<Result<(), StoreError>>;
 
 /// An operation with its way to answer.
 pub(super) trait Operation: Send {
@@ -42,6 +45,9 @@ pub(super) trait Operation: Send {
     /// # Errors
     /// Whatever keeps it from happening; kept for the answer as well.
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+
+    /// Why it did not happen, if it was run and did not.
+    fn refused(&self) -> Option<&StoreError>;
 
     /// Answers, when the transaction was committed, or was not.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -88,6 +94,13 @@ where
         }
     }
 
+    fn refused(&self) -> Option<&StoreError> {
+        match &self.outcome {
+            Some(Err(error)) => Some(error),
+            Some(Ok(_)) | None => None,
+        }
+    }
+
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let outcome = match (self.outcome, committed) {
             (Some(Ok(outcome)), Ok(())) => Ok(outcome),
@@ -122,7 +135,7 @@ impl Writer {
                     let (group, close) = self.group(order);
                     self.commit(group);
                     if let Some(reply) = close {
-                        drop(reply.send(self.write_touches()));
+                        drop(reply.send(self.finish()));
                         return;
                     }
                 }
@@ -143,13 +156,7 @@ impl Writer {
     }
 
     /// What waits in the queue already, up to a group.
-    fn group(
-        &self,
-        first: Order,
-    ) -> (
-        Vec<Box<dyn Operation>>,
-        Option<oneshot::Sender<Result<(), StoreError>>>,
-    ) {
+    fn group(&self, first: Order) -> (Vec<Box<dyn Operation>>, Option<Farewell>) {
         let mut group = Vec::new();
         let mut next = Some(first);
         while let Some(order) = next {
@@ -174,6 +181,23 @@ impl Writer {
         if let Err(error) = &committed {
             self.roll_back();
             tracing::warn!(%error, operations = group.len(), "the store could not commit");
+        }
+        let is_full = |error: &StoreError| {
+            matches!(
+                error,
+                StoreError::Unavailable {
+                    outage: Outage::DiskFull,
+                    ..
+                }
+            )
+        };
+        let full = group
+            .iter()
+            .filter_map(|operation| operation.refused())
+            .any(is_full);
+        if full || committed.as_ref().is_err_and(is_full) {
+            // Carried over into the file, the write-ahead log begins anew in the room that it has already.
+            self.carry_over();
         }
         for operation in group {
             operation.answer(committed.clone());
@@ -237,6 +261,17 @@ impl Writer {
         committed
     }
 
+    /// Writes down what waits, and leaves one file with everything in it.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        self.write_touches()?;
+        // Where it cannot be done (another process reads), the log stays and is read at the next start.
+        drop(
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())),
+        );
+        Ok(())
+    }
+
     /// Nothing to do: has another process done something?
     fn look_around(&mut self) {
         let looked = migrate::pragma::<i64>(&self.connection, "data_version").and_then(|version| {
@@ -268,11 +303,15 @@ impl Writer {
         }
     }
 
-    /// Carries a long write-ahead log over into the file. If it cannot be done now, it grows until it can.
+    /// Carries a long write-ahead log over into the file.
     fn checkpoint(&self) {
-        if self.pages.get() < CHECKPOINT_PAGES {
-            return;
+        if self.pages.get() >= CHECKPOINT_PAGES {
+            self.carry_over();
         }
+    }
+
+    /// Carries the write-ahead log over into the file. If it cannot be done now, it grows until it can.
+    fn carry_over(&self) {
         self.pages.reset();
         let done = self
             .connection
