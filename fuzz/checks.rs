@@ -22,6 +22,7 @@ use tollgate::jose::verify::{Policy, verify};
 use tollgate::jose::{Key, KeySet};
 use tollgate::limits::json::{Counter, Fault};
 use tollgate::oauth::redirect_uri::{self, PrivateUseSchemes};
+use tollgate::upstream::{BadAnswer, Dissected, dissect};
 
 /// A path in normal form means the same to everybody: again normalised it is itself, and hides nothing.
 pub(crate) fn path(data: &[u8]) {
@@ -516,5 +517,56 @@ pub(crate) fn config_yaml(data: &[u8]) {
                 assert!(!format!("{finding:?}").contains("do-not-show-me"), "{finding:?}");
             }
         }
+    }
+}
+
+/// An answer is read the same however its bytes are cut, and what is behind it stays apart from it.
+pub(crate) fn answer(data: &[u8]) {
+    for method in [http::Method::GET, http::Method::HEAD] {
+        let whole = dissect(data, data.len(), &method);
+        for piece in [1, 2, 7, 64] {
+            assert_eq!(
+                seen(&dissect(data, piece, &method)),
+                seen(&whole),
+                "{method}, in pieces of {piece}"
+            );
+        }
+        let Ok(Some(read)) = whole else { continue };
+        let fields = read.answer.headers();
+        assert!(!fields.contains_key("transfer-encoding") && !fields.contains_key("keep-alive"));
+        let lengths = fields.get_all("content-length").iter().count();
+        assert!(lengths <= 1, "{lengths} lengths");
+        if !read.is_whole {
+            assert!(read.rest.is_empty(), "bytes were left out of the body");
+        }
+    }
+}
+
+type Seen = Result<
+    Option<(
+        http::StatusCode,
+        HeaderMap,
+        Vec<u8>,
+        Option<HeaderMap>,
+        bool,
+        bool,
+        Vec<u8>,
+    )>,
+    BadAnswer,
+>;
+
+fn seen(read: &Result<Option<Dissected>, BadAnswer>) -> Seen {
+    match read {
+        Err(bad) => Err(*bad),
+        Ok(None) => Ok(None),
+        Ok(Some(read)) => Ok(Some((
+            read.answer.status(),
+            read.answer.headers().clone(),
+            read.answer.body().clone(),
+            read.trailers.clone(),
+            read.is_whole,
+            read.is_kept,
+            read.rest.to_vec(),
+        ))),
     }
 }

@@ -6,9 +6,9 @@
 //! floor 5  the house     main  cli  gateway  server  pipeline  reply  trail  shard  snapshot
 //! floor 4  own answers   oauth  local  admin
 //! floor 3  stages        routing   auth < limits < headers < upstream
-//! floor 2  instruments   config  accounts  jose  net  telemetry
+//! floor 2  instruments   config  accounts  store  jose  net  telemetry
 //! floor 1  words         rejection  http  identity
-//! floor 0  base          clock  units  secret  random  tasks
+//! floor 0  base          clock  digest  units  secret  random  tasks
 //! ```
 #![forbid(unsafe_code)]
 
@@ -34,6 +34,7 @@ pub mod routing;
 pub mod server;
 pub mod shard;
 pub mod snapshot;
+pub mod store;
 pub mod telemetry;
 pub mod trail;
 pub mod upstream;

@@ -446,3 +446,36 @@ fn any_text_is_a_plan_or_a_list_of_findings() {
         checks::config_yaml,
     );
 }
+
+#[test]
+fn an_answer_is_read_the_same_however_its_bytes_are_cut() {
+    drive(
+        "answer",
+        &[
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.0 200\r\n",
+            "HTTP/1.1 204 No Content\r\n",
+            "HTTP/1.1 103 Early Hints\r\n",
+            "Content-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Connection: close\r\n",
+            "Connection: keep-alive, x-a\r\n",
+            "Keep-Alive: timeout=5\r\n",
+            "x-a: 1\r\n",
+            "x-b : 1\r\n",
+            " folded\r\n",
+            "\r\n",
+            "\n",
+            "hello",
+            "5\r\nhello\r\n",
+            "5;x=\"y\"\r\nhello\r\n",
+            "5\nhello\n",
+            "0\r\n",
+            "0\r\n\r\n",
+            "fffffffffffffffff\r\n",
+            "-5\r\n",
+        ],
+        checks::answer,
+    );
+}

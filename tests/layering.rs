@@ -47,7 +47,8 @@ const HOUSE: &[Floor] = &[
     floor("telemetry", 2, 1),
     floor("net", 2, 1),
     floor("jose", 2, 2),
-    floor("accounts", 2, 3),
+    floor("store", 2, 3),
+    floor("accounts", 2, 4),
     apart("routing", 3),
     floor("auth", 3, 0),
     floor("limits", 3, 1),
@@ -78,6 +79,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "hyper_util",
         &["http", "net", "upstream", "server", "reply", "admin", "cli"],
     ),
+    ("httparse", &["upstream"]),
     ("axum", &["admin", "cli"]),
     ("jsonwebtoken", &["jose"]),
     ("governor", &["limits"]),
@@ -93,6 +95,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["net", "server"]),
     ("rustls_native_certs", &["net"]),
     ("rcgen", &["cli"]),
+    ("rusqlite", &["store"]),
     ("tikv_jemallocator", &["main"]),
 ];
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::jwt::{Digest, Issuer};
+use super::jwt::Issuer;
 use super::known::Known;
 use crate::base::clock::Clock;
+use crate::base::digest::Digest;
 use crate::http::authorization::{BadAuthorization, bearer};
 use crate::identity::Identity;
 use crate::jose::compact;

@@ -7,13 +7,13 @@
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::known::Known;
 use super::mapping::{self, BadClaim};
 use crate::base::clock::{Clock, UnixTime};
+use crate::base::digest::Digest;
 use crate::config::plan::IssuerPlan;
 use crate::jose::fault::TokenFault;
 use crate::jose::key_ring::KeyRing;
@@ -21,30 +21,6 @@ use crate::jose::verify::{self, Policy};
 use crate::jose::{compact, key_set::KeySet};
 use crate::rejection::Rejection;
 use crate::telemetry::metrics::IssuerMetrics;
-
-/// SHA-256 of a token's text. The text has one spelling only (strict base64url), so the digest is the token's.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of `token`.
-    pub fn of(token: &str) -> Digest {
-        let mut bytes = [0; 32];
-        for (to, from) in bytes
-            .iter_mut()
-            .zip(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())
-        {
-            *to = *from;
-        }
-        Digest(bytes)
-    }
-}
-
-impl std::hash::Hash for Digest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
-    }
-}
 
 /// A digest is spread evenly already, and only tokens that were verified get in: its first bytes are its hash.
 #[derive(Default, Clone, Copy)]

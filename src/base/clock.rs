@@ -35,6 +35,21 @@ impl Tick {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixTime(pub i64);
 
+impl UnixTime {
+    /// This time, `span` later in whole seconds (saturating).
+    pub fn plus(self, span: Duration) -> UnixTime {
+        UnixTime(
+            self.0
+                .saturating_add(i64::try_from(span.as_secs()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// Time from `earlier` to `self`; zero if `earlier` is later, as it is after the wall clock was set back.
+    pub fn since(self, earlier: UnixTime) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
 /// Where time comes from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);

@@ -1,6 +1,7 @@
 //! Floor 0: what every other module may use and what knows nothing of the gateway's words.
 
 pub mod clock;
+pub mod digest;
 pub mod json_template;
 pub mod random;
 pub mod secret;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::base::random;
+
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadId {
@@ -24,6 +26,11 @@ fn identifier_character(c: char) -> bool {
 /// The scope-token of RFC 6749 section 3.3: `%x21 / %x23-5B / %x5D-7E`.
 fn scope_character(c: char) -> bool {
     matches!(c, '\u{21}' | '\u{23}'..='\u{5b}' | '\u{5d}'..='\u{7e}')
+}
+
+/// What a person may type as a name: anything that shows, in any script.
+fn name_character(c: char) -> bool {
+    !c.is_control()
 }
 
 fn checked(text: &str, longest: usize, allowed: fn(char) -> bool) -> Result<Arc<str>, BadId> {
@@ -70,6 +77,19 @@ macro_rules! identifier {
                 std::fmt::Debug::fmt(&*self.0, f)
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                $name::try_from(&*text).map_err(serde::de::Error::custom)
+            }
+        }
     };
 }
 
@@ -114,6 +134,123 @@ identifier!(
     IssuerName, 64, identifier_character
 );
 
+identifier!(
+    /// A realm: one world of accounts. Users, applications, sessions and tokens of one realm mean nothing in another; one
+    /// or more apis share it.
+    RealmName, 64, identifier_character
+);
+identifier!(
+    /// An OAuth client (RFC 6749 section 2.2). Those that the gateway makes are 32 hexadecimal digits
+    /// ([`ClientId::random`]); a configuration may name others.
+    ClientId, 128, identifier_character
+);
+identifier!(
+    /// The name of an account as its owner writes it, often an e-mail address. 1 to 320 bytes without control characters.
+    AccountName, 320, name_character
+);
+identifier!(
+    /// An [`AccountName`] in its one normal form, by which it is looked up and its failed attempts are counted. Who makes one
+    /// has normalised it; two spellings of one name must not become two keys. 1 to 640 bytes without control characters.
+    AccountKey, 640, name_character
+);
+identifier!(
+    /// A token's own identifier (`jti`, RFC 7519 section 4.1.7).
+    Jti, 255, scope_character
+);
+
+impl ClientId {
+    /// A new one: 128 random bits.
+    pub fn random() -> ClientId {
+        ClientId(Arc::from(hex(&random::bytes16()).as_str()))
+    }
+}
+
+impl Jti {
+    /// A new one: 128 random bits.
+    pub fn random() -> Jti {
+        Jti(Arc::from(hex(&random::bytes16()).as_str()))
+    }
+}
+
+fn hex(bytes: &[u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+/// Why a text is not 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not 32 lower-case hexadecimal digits")]
+pub struct NotHex;
+
+macro_rules! random_identifier {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// A new one.
+            pub fn random() -> $name {
+                $name(random::bytes16())
+            }
+
+            /// One that was stored, or that is derived from something else.
+            pub fn from_bytes(bytes: [u8; 16]) -> $name {
+                $name(bytes)
+            }
+
+            /// Its bytes.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = NotHex;
+            fn try_from(text: &str) -> Result<$name, NotHex> {
+                let spelled = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                match u128::from_str_radix(text, 16) {
+                    Ok(number) if spelled => Ok($name(number.to_be_bytes())),
+                    Ok(_) | Err(_) => Err(NotHex),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&hex(&self.0))
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&hex(&self.0))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&hex(&self.0))
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                $name::try_from(&*text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+random_identifier!(
+    /// A user: 128 random bits, written as 32 hexadecimal digits. It never changes, the name may.
+    UserId
+);
+random_identifier!(
+    /// A family of tokens: what one grant gave to one client. The token list shows it as the token's id.
+    FamilyId
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +274,22 @@ mod tests {
             TenantId::try_from("267958b55d5a463e94a302c20f4a6b68").map(|id| id.as_str().len()),
             Ok(32)
         );
+    }
+    #[test]
+    fn random_identifiers_are_32_digits_and_read_back() {
+        let user = UserId::random();
+        assert_eq!(UserId::try_from(user.to_string().as_str()), Ok(user));
+        assert_eq!(ClientId::random().as_str().len(), 32);
+        for text in [
+            "",
+            "267958B55D5A463E94A302C20F4A6B68",
+            "+67958b55d5a463e94a302c20f4a6b68",
+            "26",
+        ] {
+            assert_eq!(UserId::try_from(text), Err(NotHex), "{text:?}");
+        }
+        let json = serde_json::to_string(&user).unwrap();
+        assert_eq!(serde_json::from_str::<UserId>(&json).unwrap(), user);
+        assert!(serde_json::from_str::<CustomerId>("\"a b\"").is_err());
     }
 }

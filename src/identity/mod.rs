@@ -6,7 +6,7 @@ pub mod principal;
 pub mod scopes;
 
 pub use ids::{
-    ApiName, BadId, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, SubjectId,
-    TenantId,
+    AccountKey, AccountName, ApiName, BadId, ClientId, CustomerId, FamilyId, IssuerName, Jti, LimitName,
+    RealmName, RegionName, Role, RouteName, Scope, SubjectId, TenantId, UserId,
 };
 pub use principal::{CredentialKind, Identity, TenantGrant};

@@ -1,5 +1,7 @@
 //! Who is calling, as a verified credential says it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{CustomerId, IssuerName, RegionName, Role, Scope, SubjectId, TenantId};
 use crate::base::clock::UnixTime;
 
@@ -20,7 +22,7 @@ impl CredentialKind {
 }
 
 /// A tenant that a customer may act on, and what it may do there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantGrant {
     /// The tenant.
     pub tenant: TenantId,
