@@ -1,7 +1,6 @@
-//! Floor 2: what is known of customers, their tenants and their users: names, passwords, and when a name is locked.
+//! Floor 2: what is known of customers, their tenants and their users: names, passwords, standing.
 
 pub mod directory;
-pub mod lockout;
 pub mod name;
 pub mod password;
 pub mod password_pool;

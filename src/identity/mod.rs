@@ -1,6 +1,5 @@
 //! Floor 1: the words for who calls, for whom, and from where. Plain data.
 
-pub mod attempts;
 pub mod ids;
 pub mod principal;
 pub mod scopes;
