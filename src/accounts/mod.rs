@@ -1,4 +1,4 @@
-//! Floor 2: what is known of customers, their tenants and their users: names, passwords, and when a name is locked.
+//! Floor 2: what is known of customers, their tenants and their users: names, passwords, standing.
 
 pub mod directory;
 pub mod password;
