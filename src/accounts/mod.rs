@@ -4,6 +4,7 @@ pub mod directory;
 pub mod name;
 pub mod password;
 pub mod password_pool;
+pub mod standing;
 
 pub use directory::{Customer, Directory, Grant};
 pub use name::UserName;
