@@ -7,4 +7,5 @@ pub mod random;
 pub mod secret;
 pub mod tasks;
 pub mod template;
+pub mod token_value;
 pub mod units;

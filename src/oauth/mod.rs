@@ -4,6 +4,6 @@ pub mod errors;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod scope;
-pub mod token_value;
+pub use crate::base::token_value;
 
 pub use errors::{OAuthError, Refused};

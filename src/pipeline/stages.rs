@@ -74,11 +74,12 @@ pub(super) fn client(
     trail
         .record
         .user_agent(request.headers().get(::http::header::USER_AGENT));
-    let scheme = if peer.tls.is_some() {
+    let own = if peer.tls.is_some() {
         Scheme::Https
     } else {
         Scheme::Http
     };
+    let scheme = forwarded::scheme(own, trust, request.headers());
     ClientFacts {
         address,
         peer: peer.address_value.clone(),

@@ -94,9 +94,13 @@ fn known(word: &str, code: Code, status: u16) -> Result<Meaning<Field>, BadTempl
             None => Meaning::Later(Field::Detail),
         }),
         "retry_after" => match code {
-            Code::RateLimited | Code::Overloaded | Code::AuthorityUnavailable | Code::RegionUnavailable => {
-                Ok(Meaning::Later(Field::RetryAfter))
-            }
+            Code::RateLimited
+            | Code::Overloaded
+            | Code::AuthorityUnavailable
+            | Code::StoreUnavailable
+            | Code::RegionUnavailable
+            | Code::LockedOut
+            | Code::AccountSuspended => Ok(Meaning::Later(Field::RetryAfter)),
             _ => absent("retry_after"),
         },
         "limit" => match code {
@@ -148,11 +152,16 @@ fn detail(rejection: &Rejection) -> Cow<'_, str> {
         }
         Rejection::BodyTooLarge { limit } => Cow::Owned(format!("The body may have at most {limit} bytes.")),
         Rejection::WrongRegion(region) => Cow::Owned(format!("Send this call to {}.", region.host)),
-        Rejection::RateLimited(limited) => {
-            Cow::Owned(format!("Try again in {} s.", limited.retry_after_seconds))
+        Rejection::RateLimited(limited) => try_again(limited.retry_after_seconds),
+        Rejection::LockedOut { retry_after_seconds } | Rejection::AccountSuspended { retry_after_seconds } => {
+            try_again(*retry_after_seconds)
         }
         other => Cow::Borrowed(fixed_detail(other.code()).unwrap_or_default()),
     }
+}
+
+fn try_again(seconds: u64) -> Cow<'static, str> {
+    Cow::Owned(format!("Try again in {seconds} s."))
 }
 
 /// The sentence of the codes whose sentence never changes.
@@ -162,14 +171,21 @@ fn fixed_detail(code: Code) -> Option<&'static str> {
         | Code::ItemCapExceeded
         | Code::BodyTooLarge
         | Code::WrongRegion
-        | Code::RateLimited => return None,
+        | Code::RateLimited
+        | Code::LockedOut
+        | Code::AccountSuspended => return None,
         Code::TenantInvalid => "The tenant that the call names is not one valid tenant identifier.",
-        Code::CredentialsMissing => "Send a bearer token in the Authorization header.",
+        Code::CredentialsMissing => "Sign in, or send a token in the Authorization header.",
         Code::CredentialsInvalid => "The token is malformed, revoked or not meant for this service.",
         Code::TokenExpired => "Get a new token and try again.",
+        Code::SessionEnded => "Sign in again.",
+        Code::SignInFailed => "Check the name and the password, or wait a while after several attempts.",
+        Code::ClientUnknown => "Check the client's identifier and its secret.",
         Code::ScopeMissing => "The token was issued without a scope that this call needs.",
         Code::RoleMissing => "The caller has no role that allows this call.",
         Code::TenantForbidden => "The caller may not act on the tenant that the call names.",
+        Code::CsrfFailed => "Send the value that came with the sign-in in the header that this service reads it from.",
+        Code::AccountInactive => "The account is not approved, or is switched off. Ask whoever runs this service.",
         Code::NoRoute => "Check the host name and the path.",
         Code::MethodNotAllowed => "The Allow header lists the methods that are there.",
         Code::RouteGone => "Use the current version of the API.",
@@ -182,7 +198,8 @@ fn fixed_detail(code: Code) -> Option<&'static str> {
         Code::UpstreamUnreachable
         | Code::RegionUnavailable
         | Code::Overloaded
-        | Code::AuthorityUnavailable => "Try again later.",
+        | Code::AuthorityUnavailable
+        | Code::StoreUnavailable => "Try again later.",
         Code::UpstreamInvalid => "The call may or may not have taken effect.",
         Code::UpstreamTimeout => "The call may or may not take effect later.",
     })
