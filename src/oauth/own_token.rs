@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::answers::Stop;
 use super::service::TokenService;
-use crate::accounts::{Account, tenancy};
+use crate::accounts::{Account, Client, Right, tenancy};
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
-use crate::identity::{CustomerId, Role};
+use crate::identity::{CustomerId, Role, TenantId};
 use crate::jose::access_token::AccessClaims;
 use crate::jose::{compact, verify};
-use crate::store::model::{AccessKey, Application, ApplicationState, Family, LiveAccess, Origin, UserState};
+use crate::store::model::{AccessKey, ApplicationState, Family, LiveAccess, Origin, UserState};
 use crate::store::outcome::Access;
 
 /// An access token that was issued here and has neither ended nor been revoked.
@@ -65,9 +65,8 @@ impl TokenService {
     /// Who stands behind a family now. `None` for a user who is gone, not active, or has lost the tenant; for an application
     /// that is gone or switched off, or whose owner is not active where it acts for itself.
     pub(super) async fn holder(&self, family: &Family) -> Result<Option<Holder>, Stop> {
-        let application = self.realm().application(&family.client_id).await?;
-        let application = application.as_ref().map(|client| &client.application);
-        if !self.application_holds(family, application).await? {
+        let client = self.realm().application(&family.client_id).await?;
+        if !self.client_holds(family, client.as_deref()).await? {
             return Ok(None);
         }
         let Some(id) = family.user else {
@@ -84,8 +83,9 @@ impl TokenService {
         let held = match &family.tenant {
             None => account.roles.clone(),
             Some(tenant) => {
-                match tenancy::reach(Some(&account), customer.as_ref(), self.directory(), tenant) {
-                    Some(there) => there.or(&account.roles),
+                let there = self.roles_in(tenant, Some(&account), customer.as_ref(), &account.roles);
+                match there.await? {
+                    Some(roles) => roles,
                     None => return Ok(None),
                 }
             }
@@ -98,39 +98,64 @@ impl TokenService {
         }))
     }
 
+    /// The roles of an account, or of an application of a customer, in a tenant; `None` when it may not act there. `own` are
+    /// those that hold where no others are granted.
+    pub(super) async fn roles_in(
+        &self,
+        tenant: &TenantId,
+        account: Option<&Account>,
+        customer: Option<&CustomerId>,
+        own: &[Role],
+    ) -> Result<Option<Vec<Role>>, Stop> {
+        let directory = self.directory();
+        directory.settle(customer, Some(tenant)).await?;
+        let Some(right) = tenancy::right(account, customer, directory, tenant) else {
+            return Ok(None);
+        };
+        let everywhere = account.and_then(|account| account.every_tenant.as_ref());
+        let roles = match right {
+            Right::Granted(grant) => grant.grant.roles.clone(),
+            Right::Everywhere => everywhere.map(|every| every.roles.clone()),
+            Right::Home => None,
+        };
+        Ok(Some(roles.unwrap_or_else(|| own.to_vec())))
+    }
+
     /// Does a lock on the user's name suspend the tokens of this holder at `now`?
     pub(super) async fn is_suspended(&self, holder: &Holder, now: UnixTime) -> Result<bool, Stop> {
         match &holder.account {
-            Some(account) => Ok(self.realm().suspended_until(account, now).await?.is_some()),
-            None => Ok(false),
+            Some(account) if self.realm().lock_suspends() => {
+                let (realm, key) = (self.realm().name().clone(), account.key.clone());
+                Ok(self.store().locked_until(realm, key, now).await?.is_some())
+            }
+            Some(_) | None => Ok(false),
         }
     }
 
-    async fn application_holds(
-        &self,
-        family: &Family,
-        application: Option<&Application>,
-    ) -> Result<bool, Stop> {
-        let Some(application) = application else {
+    async fn client_holds(&self, family: &Family, client: Option<&Client>) -> Result<bool, Stop> {
+        let Some(client) = client else {
             // Tokens of a sign-in, and those that an administrator made, need no application.
             return Ok(match family.origin {
                 Origin::SignIn | Origin::Offline => true,
                 Origin::Code | Origin::ClientCredentials | Origin::Exchange => false,
             });
         };
-        match application.state {
+        match client.application.state {
             ApplicationState::Active => {}
             ApplicationState::Disabled => return Ok(false),
         }
-        match (family.user, application.owner) {
-            (None, Some(owner)) => self.owner_is_active(owner).await,
-            (Some(_), _) | (None, None) => Ok(true),
+        match family.user {
+            Some(_) => Ok(true),
+            None => self.owner_holds(client).await,
         }
     }
 
-    /// Is the user active to whom an application belongs? One that is not works no longer for itself.
-    pub(super) async fn owner_is_active(&self, owner: crate::identity::UserId) -> Result<bool, Stop> {
-        let owner = self.realm().user(owner).await?;
+    /// May an application act for itself? Not when it belongs to somebody who is not active.
+    pub(super) async fn owner_holds(&self, client: &Client) -> Result<bool, Stop> {
+        if !client.has_owner() {
+            return Ok(true);
+        }
+        let owner = self.realm().owner_of(client).await?;
         Ok(owner.is_some_and(|account| is_active(&account)))
     }
 }

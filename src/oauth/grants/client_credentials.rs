@@ -27,9 +27,7 @@ impl TokenService {
             Proof::None => return Err(OAuthError::UnauthorizedClient.into()),
         }
         let application = client.application();
-        if let Some(owner) = application.owner
-            && !self.owner_is_active(owner).await?
-        {
+        if !self.owner_holds(&client.client).await? {
             return Err(OAuthError::UnauthorizedClient
                 .because("The owner of the client is not active")
                 .into());

@@ -5,7 +5,6 @@
 //! no refresh token: who has the old token asks again.
 
 use super::scopes;
-use crate::accounts::tenancy;
 use crate::base::clock::UnixTime;
 use crate::identity::{Role, Scope, TenantId};
 use crate::oauth::answers::Stop;
@@ -126,12 +125,9 @@ impl TokenService {
             return Ok(Some((tenant, holder.roles.clone())));
         }
         let account = holder.account.as_deref();
-        let there = tenancy::reach(account, holder.customer.as_ref(), self.directory(), &tenant);
-        match there {
-            Some(there) => {
-                let roles = there.or(&holder.roles);
-                Ok(Some((tenant, roles)))
-            }
+        let there = self.roles_in(&tenant, account, holder.customer.as_ref(), &holder.roles);
+        match there.await? {
+            Some(roles) => Ok(Some((tenant, roles))),
             None => Err(forbidden()),
         }
     }
