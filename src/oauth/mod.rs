@@ -30,3 +30,6 @@ pub use call::Call;
 pub use errors::{OAuthError, Refused};
 pub use issue::{Grant, Refreshing, Tokens};
 pub use service::{NoKeys, TokenService};
+
+#[cfg(test)]
+mod tests;
