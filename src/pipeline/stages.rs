@@ -15,6 +15,7 @@ use crate::http::body::Body;
 use crate::http::forwarded::{self, Trust};
 use crate::http::head::Head;
 use crate::http::names::X_REQUEST_ID;
+use crate::http::path;
 use crate::http::trace_context::TraceParent;
 use crate::limits::Admission;
 use crate::net::peer::Peer;
@@ -272,7 +273,10 @@ pub(super) fn rewrite(
                 head.target_with_path(&format!("/{rest}"))
             }
         }
-        Rewrite::Template(template) => head.target_with_path(&filled(template, captures)),
+        // A tail before another segment may be empty or end with a slash.
+        Rewrite::Template(template) => Some(filled(template, captures))
+            .filter(|path| path::is_normal(path))
+            .and_then(|path| head.target_with_path(&path)),
     };
     let target = target.ok_or(Rejection::BadRequest(BadRequest::Path))?;
     *request.uri_mut() = Uri::from(target);
