@@ -25,6 +25,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use scene::{BACKEND, Door, HIT, LIMITED, MISS, NOW, NOWHERE, config, request};
 use tokio::runtime::Runtime;
+use tollgate::auth::Presented;
 use tollgate::base::clock::Clock;
 use tollgate::headers::{Call, Client, Injected, Scheme};
 use tollgate::http::cookie;
@@ -122,7 +123,12 @@ fn no_stage_before_the_backends_header_allocates_for_a_remembered_token() {
     let mut caller = None;
     counts.push((
         "identify",
-        count(|| caller = route.credentials.identify(&Presented::get(call.headers()), clock).now_or_never()),
+        count(|| {
+            caller = route
+                .credentials
+                .identify(&Presented::get(call.headers()), clock)
+                .now_or_never()
+        }),
     ));
     let mut permit = None;
     let caller = caller.unwrap().unwrap();
