@@ -76,7 +76,7 @@ pub struct Consent {
     pub customer: Option<CustomerId>,
     /// Whose data the tokens act on, if it is to be one tenant's.
     pub tenant: Option<TenantId>,
-    /// The user's roles as they go into the tokens: those in the tenant, where there is one.
+    /// The user's own roles as they go into the tokens; what they are in a tenant is looked up when it matters.
     pub roles: Vec<Role>,
 }
 

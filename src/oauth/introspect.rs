@@ -137,7 +137,7 @@ impl TokenService {
         if let Some(customer) = &holder.customer {
             put("customer", Value::from(customer.as_str()));
         }
-        if let Some(tenant) = &family.tenant {
+        if let Some(tenant) = &holder.tenant {
             put("tenant", Value::from(tenant.as_str()));
         }
         Ok(members)

@@ -35,7 +35,7 @@ pub struct Grant {
     pub tenant: Option<TenantId>,
     /// What they allow.
     pub scopes: Vec<Scope>,
-    /// Roles as of the grant.
+    /// The user's own roles as of the grant, or the client's; what they are in a tenant is looked up when it matters.
     pub roles: Vec<Role>,
     /// By what they come to be.
     pub origin: Origin,
@@ -89,24 +89,12 @@ pub(super) enum Drawn {
 }
 
 /// What an access token says beyond its family.
+#[derive(Debug, Default)]
 pub(super) struct Says {
+    /// Its scopes.
     pub(super) scopes: Vec<Scope>,
-    pub(super) roles: Vec<Role>,
-    pub(super) customer: Option<CustomerId>,
     /// One of the service's audiences; `None`: all of them.
     pub(super) audience: Option<String>,
-}
-
-impl Says {
-    /// What was granted, all of it.
-    pub(super) fn as_granted(family: &Family) -> Says {
-        Says {
-            scopes: family.scopes.clone(),
-            roles: family.roles.clone(),
-            customer: family.customer.clone(),
-            audience: None,
-        }
-    }
 }
 
 /// What is drawn for one answer.
@@ -120,9 +108,14 @@ impl TokenService {
     /// Issues tokens without a code: for a sign-in, by an administrator, for a client's own credentials.
     ///
     /// # Errors
-    /// [`Rejection::StoreUnavailable`]; [`Rejection::Internal`].
+    /// [`Rejection::StoreUnavailable`]; [`Rejection::Internal`]; [`Rejection::AccountInactive`] for somebody who may not have
+    /// tokens, where they are signed.
     pub async fn issue(&self, grant: Grant, by: By) -> Result<Tokens, Rejection> {
         let draft = self.draft(grant.refreshing, by.at);
+        let says = Says {
+            scopes: grant.scopes.clone(),
+            audience: grant.audience,
+        };
         let family = NewFamily {
             id: FamilyId::random(),
             realm: self.realm().name().clone(),
@@ -141,11 +134,7 @@ impl TokenService {
             .issue(family, tokens, by)
             .await
             .map_err(|error| unavailable(&error))?;
-        let says = Says {
-            audience: grant.audience,
-            ..Says::as_granted(&issued.family)
-        };
-        self.finished(draft, &issued, says)
+        self.finished(draft, &issued, says).await
     }
 
     /// Draws what an answer carries.
@@ -200,7 +189,12 @@ impl TokenService {
     }
 
     /// The tokens as the client gets them, after the store has them.
-    pub(super) fn finished(
+    ///
+    /// A signed token says who stands behind it at this moment, since whoever reads it can look nothing up.
+    ///
+    /// # Errors
+    /// [`Rejection::AccountInactive`] when nobody does any more; then the tokens are good for nothing anyway.
+    pub(super) async fn finished(
         &self,
         draft: Draft,
         issued: &Issued,
@@ -210,22 +204,25 @@ impl TokenService {
         let access = match draft.access {
             Drawn::Opaque(text) => Zeroizing::new(text.reveal().to_owned()),
             Drawn::Jwt(id) => {
+                let family = &issued.family;
+                let holder = self.holder(family).await.map_err(|error| unavailable(&error))?;
+                let holder = holder.ok_or(Rejection::AccountInactive("nobody stands behind the grant any more"))?;
                 let claims = AccessClaims {
                     issuer: self.issuer().to_owned(),
                     audience: match says.audience {
                         Some(one) => vec![one],
                         None => self.plan().audience.clone(),
                     },
-                    subject: subject(&issued.family)?,
-                    client_id: issued.family.client_id.clone(),
+                    subject: subject(family)?,
+                    client_id: family.client_id.clone(),
                     id,
                     issued_at: draft.now,
                     expires_at,
                     scopes: says.scopes.clone(),
-                    roles: says.roles,
-                    customer: says.customer,
-                    tenant: issued.family.tenant.clone(),
-                    family: issued.family.id,
+                    roles: holder.roles,
+                    customer: holder.customer,
+                    tenant: holder.tenant,
+                    family: family.id,
                 };
                 self.signed(&claims)?
             }

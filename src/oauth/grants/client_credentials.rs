@@ -32,13 +32,21 @@ impl TokenService {
                 .because("The owner of the client is not active")
                 .into());
         }
+        if let Some(tenant) = &application.tenant {
+            let there = self.roles_in(tenant, None, application.customer.as_ref(), &[]);
+            if there.await?.is_none() {
+                return Err(OAuthError::UnauthorizedClient
+                    .because("The client may not act on its tenant any more")
+                    .into());
+            }
+        }
         let grant = Grant {
             client_id: client.id().clone(),
             user: None,
             customer: application.customer.clone(),
             tenant: application.tenant.clone(),
             scopes: scopes(parameters.get("scope"), &application.scopes)?,
-            roles: client.client.roles.clone(),
+            roles: client.client.roles.clone().unwrap_or_default(),
             origin: Origin::ClientCredentials,
             audience: None,
             until: None,

@@ -57,7 +57,11 @@ impl TokenService {
         let because = |sentence| Err(OAuthError::InvalidGrant.because(sentence).into());
         match self.store().redeem_code(presented, first, now).await? {
             Redemption::Redeemed(issued) => {
-                Ok(self.finished(draft, &issued, Says::as_granted(&issued.family))?)
+                let says = Says {
+                    scopes: issued.family.scopes.clone(),
+                    audience: None,
+                };
+                Ok(self.finished(draft, &issued, says).await?)
             }
             Redemption::AlreadyUsed { .. } => because("The code was used before; what came of it is revoked"),
             Redemption::Expired => because("The code has expired"),

@@ -6,7 +6,7 @@
 
 use super::scopes;
 use crate::base::clock::UnixTime;
-use crate::identity::{Role, Scope, TenantId};
+use crate::identity::{Scope, TenantId};
 use crate::oauth::answers::Stop;
 use crate::oauth::client_auth::Authenticated;
 use crate::oauth::errors::{OAuthError, Refused};
@@ -43,17 +43,14 @@ impl TokenService {
         if self.is_suspended(&holder, now).await? {
             return Err(invalid().into());
         }
-        let (tenant, roles) = match self.tenant(client, family, &holder, tenant).await? {
-            Some((tenant, roles)) => (Some(tenant), roles),
-            None => (None, holder.roles.clone()),
-        };
+        let tenant = self.tenant(client, family, &holder, tenant).await?;
         let grant = Grant {
             client_id: client.id().clone(),
             user: family.user,
-            customer: holder.customer.clone(),
+            customer: holder.customer,
             tenant,
             scopes: narrowed(parameters.get("scope"), client, &subject)?,
-            roles,
+            roles: holder.own_roles,
             origin: Origin::Exchange,
             audience,
             until: Some(subject.live.expires_at),
@@ -96,8 +93,8 @@ impl TokenService {
         }
     }
 
-    /// The tenant that the new token acts on, and the roles there: the one that the path names, else that of the client, else
-    /// that of the old token.
+    /// The tenant that the new token acts on: the one that the path names, else that of the client, else that of the old
+    /// token.
     ///
     /// A token that is bound to a tenant already stays bound to it, and a client that is made for one gets no other.
     async fn tenant(
@@ -106,7 +103,7 @@ impl TokenService {
         family: &Family,
         holder: &Holder,
         named: Option<&str>,
-    ) -> Result<Option<(TenantId, Vec<Role>)>, Stop> {
+    ) -> Result<Option<TenantId>, Stop> {
         let forbidden = || Stop::from(OAuthError::InvalidTarget.because("No token is issued for this tenant"));
         let named = named
             .map(TenantId::try_from)
@@ -114,20 +111,16 @@ impl TokenService {
             .map_err(|_| forbidden())?;
         let own = client.application().tenant.clone();
         let bound = self.bound_to(family).await?;
-        let Some(tenant) = named.clone().or_else(|| own.clone()).or_else(|| family.tenant.clone()) else {
+        let Some(tenant) = named.or_else(|| own.clone()).or_else(|| family.tenant.clone()) else {
             return Ok(None);
         };
         if [own, bound].iter().flatten().any(|other| *other != tenant) {
             return Err(forbidden());
         }
-        if family.tenant.as_ref() == Some(&tenant) {
-            // Its holder may act there: that was looked at just now.
-            return Ok(Some((tenant, holder.roles.clone())));
-        }
         let account = holder.account.as_deref();
-        let there = self.roles_in(&tenant, account, holder.customer.as_ref(), &holder.roles);
+        let there = self.roles_in(&tenant, account, holder.customer.as_ref(), &holder.own_roles);
         match there.await? {
-            Some(roles) => Ok(Some((tenant, roles))),
+            Some(_) => Ok(Some(tenant)),
             None => Err(forbidden()),
         }
     }

@@ -48,19 +48,14 @@ impl TokenService {
         };
         // A lock on the user's name does not come into it: it suspends the new token as it does the old one, and a client
         // that is refused here would forget what it needs afterwards.
-        let Some(holder) = self.holder(&family).await? else {
+        if self.holder(&family).await?.is_none() {
             return Err(OAuthError::InvalidGrant.into());
-        };
+        }
         let because = |sentence| Err(OAuthError::InvalidGrant.because(sentence).into());
         match self.store().rotate_refresh(presented, next, now).await? {
             Rotation::Rotated(issued) | Rotation::RotatedAgain(issued) => {
-                let says = Says {
-                    scopes,
-                    roles: holder.roles,
-                    customer: holder.customer,
-                    audience: None,
-                };
-                Ok(self.finished(draft, &issued, says)?)
+                let says = Says { scopes, audience: None };
+                Ok(self.finished(draft, &issued, says).await?)
             }
             Rotation::Reused { .. } => {
                 because("The refresh token was used before; all tokens of the grant are revoked")

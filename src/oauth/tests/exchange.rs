@@ -59,7 +59,15 @@ async fn a_provider_gets_a_token_for_a_tenant_of_its_own_and_for_no_other() {
         };
         assert_eq!(live.family.tenant, Some(id("t1")));
         assert_eq!(live.family.customer, Some(id("msp")), "the provider pays");
-        assert_eq!(live.family.roles, roles("viewer"), "the roles are the tenant's");
+        let told = world.introspected(NOW, WEB, text(&new["access_token"])).await.good();
+        assert_eq!(told["roles"], json!(["viewer"]), "the roles are the tenant's");
+        assert_eq!(told["tenant"], "t1");
+        if format == Format::Jwt {
+            let (_, claims) = world.service.key_of(text(&new["access_token"]), NOW).unwrap();
+            let claims = claims.unwrap();
+            assert_eq!(claims.roles, roles("viewer"));
+            assert_eq!(claims.tenant, Some(id("t1")));
+        }
         for foreign in ["t3", "msp2", "a b", "../t1", "%20"] {
             for_tenant(&world, WEB, &provider, foreign).await.is("invalid_target", 400);
         }
