@@ -91,7 +91,10 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes
 }
 
 /// An answer whose shape the configuration says.
-pub(super) fn planned<'v, F: Copy>(plan: &AnswerPlan<F>, value: impl Fn(F) -> Filling<'v>) -> Response<Bytes> {
+pub(super) fn planned<'v, F: Copy>(
+    plan: &AnswerPlan<F>,
+    value: impl Fn(F) -> Filling<'v>,
+) -> Response<Bytes> {
     let mut response = json(plan.status, plan.json.render(value));
     for (name, value) in &plan.headers {
         response.headers_mut().insert(name, value.clone());
@@ -108,9 +111,7 @@ pub(super) fn planned<'v, F: Copy>(plan: &AnswerPlan<F>, value: impl Fn(F) -> Fi
 pub(super) fn refusal(refused: Refused, challenge: &HeaderValue) -> Response<Bytes> {
     let mut response = json(refused.error.status(), refused.json());
     if response.status() == StatusCode::UNAUTHORIZED {
-        response
-            .headers_mut()
-            .insert(WWW_AUTHENTICATE, challenge.clone());
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge.clone());
     }
     response.extensions_mut().insert(refused.error);
     response

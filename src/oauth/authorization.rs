@@ -168,7 +168,10 @@ impl TokenService {
         if kind != "code" {
             return Err(OAuthError::UnsupportedResponseType.into());
         }
-        if parameters.get("response_mode").is_some_and(|mode| mode != "query") {
+        if parameters
+            .get("response_mode")
+            .is_some_and(|mode| mode != "query")
+        {
             return Err(OAuthError::InvalidRequest.because("The response mode is not supported"));
         }
         if !application.grants.contains(&GrantType::AuthorizationCode) {

@@ -96,9 +96,16 @@ mod tests {
         let largest = usize::try_from(LARGEST_BODY).unwrap();
         let full = |length: usize| Body::full(vec![b'a'; length]);
         let parts = |count: usize| {
-            let parts = std::iter::repeat_n(Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'a'; 1024])), count);
+            let parts = std::iter::repeat_n(
+                Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'a'; 1024])),
+                count,
+            );
             let frames = parts.map(|part| part.map(Frame::data));
-            Body::boxed(StreamBody::new(futures_util::stream::iter(frames)).map_err(Into::into).boxed_unsync())
+            Body::boxed(
+                StreamBody::new(futures_util::stream::iter(frames))
+                    .map_err(Into::into)
+                    .boxed_unsync(),
+            )
         };
         assert_eq!(whole(Body::empty()).await.unwrap(), "");
         assert_eq!(whole(full(largest)).await.unwrap().len(), largest);

@@ -157,7 +157,10 @@ impl TokenService {
     pub(super) fn first(&self, draft: &Draft) -> NewTokens {
         NewTokens {
             access: self.new_access(draft, None),
-            refresh: draft.refresh.as_ref().and_then(|text| self.new_refresh(text, draft.now)),
+            refresh: draft
+                .refresh
+                .as_ref()
+                .and_then(|text| self.new_refresh(text, draft.now)),
         }
     }
 
@@ -206,7 +209,9 @@ impl TokenService {
             Drawn::Jwt(id) => {
                 let family = &issued.family;
                 let holder = self.holder(family).await.map_err(|error| unavailable(&error))?;
-                let holder = holder.ok_or(Rejection::AccountInactive("nobody stands behind the grant any more"))?;
+                let holder = holder.ok_or(Rejection::AccountInactive(
+                    "nobody stands behind the grant any more",
+                ))?;
                 let claims = AccessClaims {
                     issuer: self.issuer().to_owned(),
                     audience: match says.audience {

@@ -89,7 +89,10 @@ impl TokenService {
         }
         if let Some(url) = introspection {
             put("introspection_endpoint", json!(url));
-            put("introspection_endpoint_auth_methods_supported", json!(WITH_SECRET));
+            put(
+                "introspection_endpoint_auth_methods_supported",
+                json!(WITH_SECRET),
+            );
         }
         if let Some(url) = keys {
             put("jwks_uri", json!(url));

@@ -98,7 +98,9 @@ impl TokenService {
         let own_roles: Vec<Role> = family.roles.iter().filter(still).cloned().collect();
         let tenant = match &family.tenant {
             Some(tenant) => Some(tenant.clone()),
-            None => account.as_ref().and_then(|account| account.default_tenant.clone()),
+            None => account
+                .as_ref()
+                .and_then(|account| account.default_tenant.clone()),
         };
         let there = match &tenant {
             None => None,

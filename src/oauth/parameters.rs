@@ -59,7 +59,8 @@ impl<'t> Parameters<'t> {
         let query = query.map(|query| read(query.as_bytes())).transpose()?;
         let parameters = match places {
             ParameterPlaces::Form => {
-                let misplaced = |query: &form::Parameters<'_>| query.iter().any(|(name, _)| KNOWN.contains(&name));
+                let misplaced =
+                    |query: &form::Parameters<'_>| query.iter().any(|(name, _)| KNOWN.contains(&name));
                 if query.as_ref().is_some_and(misplaced) {
                     return Err(OAuthError::InvalidRequest
                         .because("Parameters belong into the body, and not into the query"));
@@ -140,8 +141,7 @@ impl<'t> Parameters<'t> {
     /// # Errors
     /// `invalid_request` with this sentence.
     pub(super) fn required(&self, name: &str, missing: &'static str) -> Result<&str, Refused> {
-        self.get(name)
-            .ok_or(OAuthError::InvalidRequest.because(missing))
+        self.get(name).ok_or(OAuthError::InvalidRequest.because(missing))
     }
 
     /// The only value of a parameter where the whole was not checked for repetitions.

@@ -24,11 +24,13 @@ pub fn challenge(challenge: Option<&str>, method: Option<&str>) -> Result<Option
             .and_then(|bytes| Some(Digest::from_bytes(bytes.try_into().ok()?)))
             .map(Some)
             .ok_or(OAuthError::InvalidRequest.because("The code challenge is malformed")),
-        (Some(_), Some(_) | None) => Err(OAuthError::InvalidRequest
-            .because("The code challenge method is not supported; it must be S256")),
-        (None, Some(_)) => Err(
-            OAuthError::InvalidRequest.because("There is a code challenge method and no code challenge")
-        ),
+        (Some(_), Some(_) | None) => {
+            Err(OAuthError::InvalidRequest
+                .because("The code challenge method is not supported; it must be S256"))
+        }
+        (None, Some(_)) => {
+            Err(OAuthError::InvalidRequest.because("There is a code challenge method and no code challenge"))
+        }
     }
 }
 

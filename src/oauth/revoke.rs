@@ -53,7 +53,9 @@ impl TokenService {
     ) -> Result<bool, Stop> {
         let (realm, digest) = (self.realm().name().clone(), Digest::of(token));
         let by = By::new(Actor::Application(client.id().clone()), now);
-        let revoked = self.store().revoke_refresh(realm, digest, client.id().clone(), by);
+        let revoked = self
+            .store()
+            .revoke_refresh(realm, digest, client.id().clone(), by);
         match revoked.await? {
             Revocation::Revoked | Revocation::Already => Ok(true),
             Revocation::WrongClient => Err(of_another_client()),
@@ -70,7 +72,10 @@ impl TokenService {
             Access::Live(live) if live.family.client_id == *client.id() => {
                 let by = By::new(Actor::Application(client.id().clone()), now);
                 // Whoever was faster: it is revoked.
-                let _ = self.store().revoke_access(realm, key, live.expires_at, by).await?;
+                let _ = self
+                    .store()
+                    .revoke_access(realm, key, live.expires_at, by)
+                    .await?;
                 Ok(())
             }
             Access::Live(_) => Err(of_another_client()),

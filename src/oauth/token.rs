@@ -33,11 +33,7 @@ impl TokenService {
         settled(self.try_token(endpoint, call).await, self.challenge())
     }
 
-    async fn try_token(
-        &self,
-        endpoint: &TokenEndpointPlan,
-        call: Call<'_>,
-    ) -> Result<Response<Bytes>, Stop> {
+    async fn try_token(&self, endpoint: &TokenEndpointPlan, call: Call<'_>) -> Result<Response<Bytes>, Stop> {
         let body = whole(call.body).await?;
         let places = endpoint.parameters;
         let parameters = Parameters::read(places, call.query, call.headers, &body)?;

@@ -1,6 +1,6 @@
 //! An authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
-use super::refreshing;
+use super::{refreshing, unfinished};
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::config::plan::PkceRule;
@@ -61,7 +61,7 @@ impl TokenService {
                     scopes: issued.family.scopes.clone(),
                     audience: None,
                 };
-                Ok(self.finished(draft, &issued, says).await?)
+                self.finished(draft, &issued, says).await.map_err(unfinished)
             }
             Redemption::AlreadyUsed { .. } => because("The code was used before; what came of it is revoked"),
             Redemption::Expired => because("The code has expired"),

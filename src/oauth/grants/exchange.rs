@@ -63,12 +63,17 @@ impl TokenService {
     /// Looks at all parameters that say what kind of token goes in or comes out.
     fn check_types(&self, parameters: &Parameters<'_>) -> Result<(), Refused> {
         let is_ours = |kind: &str| kind == ACCESS_TOKEN || (kind == JWT && self.signing().is_some());
-        let of_subject =
-            parameters.required("subject_token_type", "The parameter subject_token_type is missing")?;
+        let of_subject = parameters.required(
+            "subject_token_type",
+            "The parameter subject_token_type is missing",
+        )?;
         if !is_ours(of_subject) {
             return Err(OAuthError::InvalidRequest.because("Subject tokens of that type are not taken"));
         }
-        if parameters.get("requested_token_type").is_some_and(|kind| !is_ours(kind)) {
+        if parameters
+            .get("requested_token_type")
+            .is_some_and(|kind| !is_ours(kind))
+        {
             return Err(OAuthError::InvalidRequest.because("Tokens of that type are not issued"));
         }
         // To leave it out would make of a token for two parties one for the first alone.
@@ -104,7 +109,8 @@ impl TokenService {
         holder: &Holder,
         named: Option<&str>,
     ) -> Result<Option<TenantId>, Stop> {
-        let forbidden = || Stop::from(OAuthError::InvalidTarget.because("No token is issued for this tenant"));
+        let forbidden =
+            || Stop::from(OAuthError::InvalidTarget.because("No token is issued for this tenant"));
         let named = named
             .map(TenantId::try_from)
             .transpose()

@@ -7,11 +7,13 @@ mod refresh;
 
 pub(super) use exchange::ACCESS_TOKEN;
 
-use super::errors::Refused;
+use super::answers::Stop;
+use super::client_auth::Authenticated;
+use super::errors::{OAuthError, Refused};
+use super::issue::Refreshing;
 use super::scope;
 use crate::identity::{GrantType, Scope};
-use crate::oauth::client_auth::Authenticated;
-use crate::oauth::issue::Refreshing;
+use crate::rejection::Rejection;
 
 /// What of the scopes asked for is granted. Where none is asked for, all that may be: also none, if that is none.
 fn scopes(requested: Option<&str>, allowed: &[Scope]) -> Result<Vec<Scope>, Refused> {
@@ -19,6 +21,14 @@ fn scopes(requested: Option<&str>, allowed: &[Scope]) -> Result<Vec<Scope>, Refu
         return Ok(allowed.to_vec());
     }
     scope::granted(requested, allowed, allowed)
+}
+
+/// A grant behind which nobody stands is no good, whatever it was when the store took it.
+fn unfinished(rejection: Rejection) -> Stop {
+    match rejection {
+        Rejection::AccountInactive(_) => OAuthError::InvalidGrant.into(),
+        other => Stop::Rejected(other),
+    }
 }
 
 /// A client that may not refresh gets nothing to refresh with.

@@ -1,6 +1,6 @@
 //! A refresh token for the next tokens (RFC 6749 section 6, RFC 9700 section 4.14): each is good once.
 
-use super::scopes;
+use super::{scopes, unfinished};
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::oauth::answers::{Stop, bug};
@@ -54,8 +54,11 @@ impl TokenService {
         let because = |sentence| Err(OAuthError::InvalidGrant.because(sentence).into());
         match self.store().rotate_refresh(presented, next, now).await? {
             Rotation::Rotated(issued) | Rotation::RotatedAgain(issued) => {
-                let says = Says { scopes, audience: None };
-                Ok(self.finished(draft, &issued, says).await?)
+                let says = Says {
+                    scopes,
+                    audience: None,
+                };
+                self.finished(draft, &issued, says).await.map_err(unfinished)
             }
             Rotation::Reused { .. } => {
                 because("The refresh token was used before; all tokens of the grant are revoked")

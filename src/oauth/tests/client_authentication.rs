@@ -51,30 +51,58 @@ async fn rfc_6749_5_2_an_unknown_client_and_a_wrong_secret_get_the_same_401() {
 async fn rfc_6749_2_3_a_client_uses_one_way_at_a_time() {
     let world = World::new().await;
     let both = Request::form(WEB, &[OWN[0], ("client_id", "web"), ("client_secret", SECRET)]);
-    world.send(ParameterPlaces::Form, both).await.is("invalid_request", 400);
+    world
+        .send(ParameterPlaces::Form, both)
+        .await
+        .is("invalid_request", 400);
     let secret_only = Request::form(WEB, &[OWN[0], ("client_secret", SECRET)]);
-    world.send(ParameterPlaces::Form, secret_only).await.is("invalid_request", 400);
+    world
+        .send(ParameterPlaces::Form, secret_only)
+        .await
+        .is("invalid_request", 400);
     let other = Request::form(WEB, &[OWN[0], ("client_id", "other")]);
-    world.send(ParameterPlaces::Form, other).await.is("invalid_request", 400);
+    world
+        .send(ParameterPlaces::Form, other)
+        .await
+        .is("invalid_request", 400);
     let same = Request::form(WEB, &[OWN[0], ("client_id", "web")]);
     world.send(ParameterPlaces::Form, same).await.good();
     let two = Request::form(WEB, &OWN).basic("web", SECRET);
-    world.send(ParameterPlaces::Form, two).await.is("invalid_request", 400);
+    world
+        .send(ParameterPlaces::Form, two)
+        .await
+        .is("invalid_request", 400);
 }
 
 #[tokio::test]
 async fn rfc_6749_2_3_other_ways_are_not_supported() {
     let world = World::new().await;
-    for value in ["Bearer abc", "Digest username=\"web\"", "Basic", "Basic !!!", "Basic d2Vi", "basic d2ViOgA="] {
+    for value in [
+        "Bearer abc",
+        "Digest username=\"web\"",
+        "Basic",
+        "Basic !!!",
+        "Basic d2Vi",
+        "basic d2ViOgA=",
+    ] {
         let request = Request::form(Client::Nobody, &OWN).header("authorization", value);
-        world.send(ParameterPlaces::Form, request).await.is("invalid_client", 401);
+        world
+            .send(ParameterPlaces::Form, request)
+            .await
+            .is("invalid_client", 401);
     }
     let assertion = [
         OWN[0],
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        (
+            "client_assertion_type",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ),
         ("client_assertion", "a.b.c"),
     ];
-    world.token(Client::Public("spa"), &assertion).await.is("invalid_client", 401);
+    world
+        .token(Client::Public("spa"), &assertion)
+        .await
+        .is("invalid_client", 401);
 }
 
 #[tokio::test]
@@ -127,7 +155,10 @@ async fn a_client_that_was_switched_off_is_no_client_until_it_is_switched_on() {
         created_at: NOW,
         created_by: Actor::System,
     };
-    let created = world.store.create_application(record.clone(), By::system(NOW)).await;
+    let created = world
+        .store
+        .create_application(record.clone(), By::system(NOW))
+        .await;
     assert_eq!(created, Ok(Creation::Created));
     let stored = Client::Basic("stored", "x");
     let tokens = world.token(stored, &OWN).await.good();
@@ -136,7 +167,10 @@ async fn a_client_that_was_switched_off_is_no_client_until_it_is_switched_on() {
         .token(stored, &[OWN[0], ("scope", "read")])
         .await
         .is("invalid_scope", 400);
-    for (state, good) in [(ApplicationState::Disabled, false), (ApplicationState::Active, true)] {
+    for (state, good) in [
+        (ApplicationState::Disabled, false),
+        (ApplicationState::Active, true),
+    ] {
         let edit = crate::store::model::ApplicationEdit {
             name: record.name.clone(),
             redirect_uris: Vec::new(),
@@ -146,7 +180,12 @@ async fn a_client_that_was_switched_off_is_no_client_until_it_is_switched_on() {
         };
         world
             .store
-            .change_application(world.realm_name(), id::<ClientId>("stored"), edit, By::system(NOW))
+            .change_application(
+                world.realm_name(),
+                id::<ClientId>("stored"),
+                edit,
+                By::system(NOW),
+            )
             .await
             .unwrap();
         assert_eq!(world.is_active(NOW, &tokens["access_token"]).await, good);

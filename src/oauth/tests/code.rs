@@ -60,9 +60,15 @@ async fn rfc_6749_4_1_2_a_code_is_used_once_and_a_second_use_revokes_what_came_o
         let next = world.refreshed(NOW, text(&tokens["refresh_token"])).await.good();
         assert!(world.is_active(NOW, &next["access_token"]).await);
         // Somebody else who has it learns nothing and ends nothing.
-        world.token(OTHER, &[CODE, ("code", &code)]).await.is("invalid_grant", 400);
+        world
+            .token(OTHER, &[CODE, ("code", &code)])
+            .await
+            .is("invalid_grant", 400);
         assert!(world.is_active(NOW, &next["access_token"]).await);
-        world.token(WEB, &[CODE, ("code", &code)]).await.is("invalid_grant", 400);
+        world
+            .token(WEB, &[CODE, ("code", &code)])
+            .await
+            .is("invalid_grant", 400);
         for token in [&tokens["access_token"], &next["access_token"]] {
             assert!(!world.is_active(NOW, token).await);
         }
@@ -77,13 +83,22 @@ async fn rfc_6749_4_1_2_a_code_is_used_once_and_a_second_use_revokes_what_came_o
 async fn rfc_6749_4_1_2_a_code_is_good_for_its_time_and_for_its_client() {
     let world = World::new().await;
     let code = world.code("client_id=web&response_type=code").await;
-    world.token(OTHER, &[CODE, ("code", &code)]).await.is("invalid_grant", 400);
+    world
+        .token(OTHER, &[CODE, ("code", &code)])
+        .await
+        .is("invalid_grant", 400);
     let last = UnixTime(NOW.0 + 299);
     let late = UnixTime(NOW.0 + 300);
-    world.token_at(late, WEB, &[CODE, ("code", &code)]).await.is("invalid_grant", 400);
+    world
+        .token_at(late, WEB, &[CODE, ("code", &code)])
+        .await
+        .is("invalid_grant", 400);
     world.token_at(last, WEB, &[CODE, ("code", &code)]).await.good();
     for made_up in ["x", &"A".repeat(43), &"A".repeat(60_000)] {
-        world.token(WEB, &[CODE, ("code", made_up)]).await.is("invalid_grant", 400);
+        world
+            .token(WEB, &[CODE, ("code", made_up)])
+            .await
+            .is("invalid_grant", 400);
     }
     world.token(WEB, &[CODE]).await.is("invalid_request", 400);
 }
@@ -101,9 +116,21 @@ async fn rfc_6749_4_1_3_the_redirect_uri_is_the_one_of_the_authorization_request
         ("client_id=web&response_type=code", None, true),
         // It may be left out there and named here, then it is one of those registered.
         ("client_id=web&response_type=code", Some(CALLBACK), true),
-        ("client_id=web&response_type=code", Some("http://127.0.0.1:9999/cb"), true),
-        ("client_id=web&response_type=code", Some("https://app.test/CB"), false),
-        ("client_id=web&response_type=code", Some("https://evil.test/cb"), false),
+        (
+            "client_id=web&response_type=code",
+            Some("http://127.0.0.1:9999/cb"),
+            true,
+        ),
+        (
+            "client_id=web&response_type=code",
+            Some("https://app.test/CB"),
+            false,
+        ),
+        (
+            "client_id=web&response_type=code",
+            Some("https://evil.test/cb"),
+            false,
+        ),
     ] {
         let code = world.code(request).await;
         let mut parameters = vec![CODE, ("code", &*code)];
@@ -127,7 +154,9 @@ async fn rfc_8252_7_3_the_port_of_a_loopback_uri_stays_the_one_that_was_named() 
         ("http://127.0.0.1:5000/cb", true),
     ] {
         let code = world.code(request).await;
-        let answer = world.token(WEB, &[CODE, ("code", &code), ("redirect_uri", uri)]).await;
+        let answer = world
+            .token(WEB, &[CODE, ("code", &code), ("redirect_uri", uri)])
+            .await;
         assert_eq!(answer.status, if good { 200 } else { 400 }, "{uri}");
     }
 }
@@ -178,7 +207,10 @@ async fn pkce_may_be_asked_of_every_client() {
     // A code of before the rule.
     let before = World::new().await;
     let code = before.code("client_id=web&response_type=code").await;
-    world.token(WEB, &[CODE, ("code", &code)]).await.is("invalid_grant", 400);
+    world
+        .token(WEB, &[CODE, ("code", &code)])
+        .await
+        .is("invalid_grant", 400);
 }
 
 #[tokio::test]
@@ -247,12 +279,66 @@ async fn rfc_9068_a_signed_token_says_what_was_granted() {
 }
 
 #[tokio::test]
+async fn a_grant_for_a_tenant_is_worth_nothing_when_its_user_has_lost_the_tenant() {
+    for format in BOTH {
+        let world = World::of(format).await;
+        let query = "client_id=web&response_type=code";
+        let request = world
+            .service
+            .authorization_request(query, AnsweredBy::Body)
+            .await
+            .unwrap();
+        let consent = Consent {
+            user: world.alice,
+            customer: Some(id("msp")),
+            tenant: Some(id("t1")),
+            roles: roles("admin operator"),
+        };
+        let code = world
+            .service
+            .grant_code(&request, consent.clone(), NOW)
+            .await
+            .unwrap();
+        let tokens = world.token(WEB, &[CODE, ("code", code.reveal())]).await.good();
+        let told = world
+            .introspected(NOW, WEB, text(&tokens["access_token"]))
+            .await
+            .good();
+        assert_eq!(told["tenant"], "t1");
+        assert_eq!(told["roles"], json!(["viewer"]), "those that the user has there");
+        let code = world.service.grant_code(&request, consent, NOW).await.unwrap();
+        let elsewhere = UserAccess {
+            customer: Some(id("somebody")),
+            ..user("x").access
+        };
+        world
+            .store
+            .change_user_access(world.realm_name(), world.alice, elsewhere, By::system(NOW))
+            .await
+            .unwrap();
+        assert!(!world.is_active(NOW, &tokens["access_token"]).await);
+        let refresh = text(&tokens["refresh_token"]);
+        world.refreshed(NOW, refresh).await.is("invalid_grant", 400);
+        let late = world.token(WEB, &[CODE, ("code", code.reveal())]).await;
+        match format {
+            Format::Jwt => late.is("invalid_grant", 400),
+            Format::Opaque => assert!(!world.is_active(NOW, &late.good()["access_token"]).await),
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_store_keeps_no_text_that_opens_anything() {
     let world = World::new().await;
     let code = world.code("client_id=web&response_type=code").await;
     let tokens = world.token(WEB, &[CODE, ("code", &code)]).await.good();
     let kept = format!("{:?}", world.store);
-    for secret in [&*code, text(&tokens["access_token"]), text(&tokens["refresh_token"]), SECRET] {
+    for secret in [
+        &*code,
+        text(&tokens["access_token"]),
+        text(&tokens["refresh_token"]),
+        SECRET,
+    ] {
         assert!(!kept.contains(secret));
     }
     let key = AccessKey::Opaque(Digest::of(text(&tokens["access_token"])));

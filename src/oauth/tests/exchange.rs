@@ -59,7 +59,10 @@ async fn a_provider_gets_a_token_for_a_tenant_of_its_own_and_for_no_other() {
         };
         assert_eq!(live.family.tenant, Some(id("t1")));
         assert_eq!(live.family.customer, Some(id("msp")), "the provider pays");
-        let told = world.introspected(NOW, WEB, text(&new["access_token"])).await.good();
+        let told = world
+            .introspected(NOW, WEB, text(&new["access_token"]))
+            .await
+            .good();
         assert_eq!(told["roles"], json!(["viewer"]), "the roles are the tenant's");
         assert_eq!(told["tenant"], "t1");
         if format == Format::Jwt {
@@ -69,7 +72,9 @@ async fn a_provider_gets_a_token_for_a_tenant_of_its_own_and_for_no_other() {
             assert_eq!(claims.tenant, Some(id("t1")));
         }
         for foreign in ["t3", "msp2", "a b", "../t1", "%20"] {
-            for_tenant(&world, WEB, &provider, foreign).await.is("invalid_target", 400);
+            for_tenant(&world, WEB, &provider, foreign)
+                .await
+                .is("invalid_target", 400);
         }
         for_tenant(&world, WEB, &provider, "msp").await.good();
     }
@@ -81,8 +86,12 @@ async fn a_token_for_a_tenant_gets_no_token_for_another() {
     let provider = own(&world, WEB).await;
     let narrow = for_tenant(&world, WEB, &provider, "t1").await.good();
     let narrow = text(&narrow["access_token"]);
-    for_tenant(&world, WEB, narrow, "t2").await.is("invalid_target", 400);
-    for_tenant(&world, WEB, narrow, "msp").await.is("invalid_target", 400);
+    for_tenant(&world, WEB, narrow, "t2")
+        .await
+        .is("invalid_target", 400);
+    for_tenant(&world, WEB, narrow, "msp")
+        .await
+        .is("invalid_target", 400);
     for_tenant(&world, WEB, narrow, "t1").await.good();
     let same = world.token(WEB, &asked(narrow, &[])).await.good();
     let Access::Live(live) = world.access(&same["access_token"]).await else {
@@ -91,9 +100,13 @@ async fn a_token_for_a_tenant_gets_no_token_for_another() {
     assert_eq!(live.family.tenant, Some(id("t1")));
     // Nor does a client that is made for one.
     let bound = Client::Basic("bound", "secret-of-bound");
-    for_tenant(&world, bound, &provider, "t2").await.is("invalid_target", 400);
+    for_tenant(&world, bound, &provider, "t2")
+        .await
+        .is("invalid_target", 400);
     let own_token = own(&world, bound).await;
-    for_tenant(&world, WEB, &own_token, "t2").await.is("invalid_target", 400);
+    for_tenant(&world, WEB, &own_token, "t2")
+        .await
+        .is("invalid_target", 400);
     let wide = world.token(bound, &asked(&provider, &[])).await.good();
     let Access::Live(live) = world.access(&wide["access_token"]).await else {
         panic!("not live")
@@ -107,7 +120,10 @@ async fn rfc_8693_2_1_a_token_is_for_one_audience_that_the_service_knows() {
     let tokens = world.tokens().await;
     let token = text(&tokens["access_token"]);
     for name in ["audience", "resource"] {
-        let new = world.token(WEB, &asked(token, &[(name, "https://reports.test")])).await.good();
+        let new = world
+            .token(WEB, &asked(token, &[(name, "https://reports.test")]))
+            .await
+            .good();
         let (_, claims) = world.service.key_of(text(&new["access_token"]), NOW).unwrap();
         assert_eq!(claims.unwrap().audience, ["https://reports.test"]);
     }
@@ -117,9 +133,16 @@ async fn rfc_8693_2_1_a_token_is_for_one_audience_that_the_service_knows() {
         &[("audience", "central"), ("audience", "https://reports.test")],
         &[("audience", "central"), ("resource", "https://reports.test")],
     ] {
-        world.token(WEB, &asked(token, more)).await.is("invalid_target", 400);
+        world
+            .token(WEB, &asked(token, more))
+            .await
+            .is("invalid_target", 400);
     }
-    let same = [("audience", "central"), ("audience", "central"), ("resource", "central")];
+    let same = [
+        ("audience", "central"),
+        ("audience", "central"),
+        ("resource", "central"),
+    ];
     world.token(WEB, &asked(token, &same)).await.good();
 }
 
@@ -133,17 +156,38 @@ async fn rfc_8693_2_1_the_types_are_those_of_our_access_tokens() {
     for parameters in [
         &[grant, is][..],
         &[grant, ("subject_token_type", ACCESS)],
-        &[grant, is, ("subject_token_type", "urn:ietf:params:oauth:token-type:refresh_token")],
-        &[grant, is, ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token")],
+        &[
+            grant,
+            is,
+            (
+                "subject_token_type",
+                "urn:ietf:params:oauth:token-type:refresh_token",
+            ),
+        ],
+        &[
+            grant,
+            is,
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+        ],
         // This service does not sign.
-        &[grant, is, ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt")],
-        &asked(token, &[("requested_token_type", "urn:ietf:params:oauth:token-type:saml2")]),
+        &[
+            grant,
+            is,
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ],
+        &asked(
+            token,
+            &[("requested_token_type", "urn:ietf:params:oauth:token-type:saml2")],
+        ),
         &asked(token, &[("actor_token", token), ("actor_token_type", ACCESS)]),
         &asked(token, &[("actor_token_type", ACCESS)]),
     ] {
         world.token(WEB, parameters).await.is("invalid_request", 400);
     }
-    world.token(WEB, &asked(token, &[("requested_token_type", ACCESS)])).await.good();
+    world
+        .token(WEB, &asked(token, &[("requested_token_type", ACCESS)]))
+        .await
+        .good();
 }
 
 #[tokio::test]
@@ -161,19 +205,36 @@ async fn rfc_8693_2_2_2_a_subject_token_that_does_not_hold_is_an_invalid_request
         &format!("{token}x"),
         &"a".repeat(9_000),
     ] {
-        world.token(WEB, &asked(bad, &[])).await.is("invalid_request", 400);
+        world
+            .token(WEB, &asked(bad, &[]))
+            .await
+            .is("invalid_request", 400);
     }
     let late = UnixTime(NOW.0 + 7_200);
-    world.token_at(late, WEB, &asked(&token, &[])).await.is("invalid_request", 400);
+    world
+        .token_at(late, WEB, &asked(&token, &[]))
+        .await
+        .is("invalid_request", 400);
     let until = super::refresh::locked(&world).await;
-    world.token(WEB, &asked(&token, &[])).await.is("invalid_request", 400);
+    world
+        .token(WEB, &asked(&token, &[]))
+        .await
+        .is("invalid_request", 400);
     world.token_at(until, WEB, &asked(&token, &[])).await.good();
     world
         .store
-        .change_user_state(world.realm_name(), world.alice, UserState::Disabled, By::system(NOW))
+        .change_user_state(
+            world.realm_name(),
+            world.alice,
+            UserState::Disabled,
+            By::system(NOW),
+        )
         .await
         .unwrap();
-    world.token_at(until, WEB, &asked(&token, &[])).await.is("invalid_request", 400);
+    world
+        .token_at(until, WEB, &asked(&token, &[]))
+        .await
+        .is("invalid_request", 400);
 }
 
 #[tokio::test]
@@ -191,5 +252,8 @@ async fn the_new_token_is_not_for_longer_nor_for_more_than_the_old_one() {
         .token(WEB, &asked(token, &[("scope", "all")]))
         .await
         .is("invalid_scope", 400);
-    world.token(MACHINE, &asked(token, &[])).await.is("unauthorized_client", 400);
+    world
+        .token(MACHINE, &asked(token, &[]))
+        .await
+        .is("unauthorized_client", 400);
 }

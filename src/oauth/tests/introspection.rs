@@ -7,7 +7,9 @@ async fn rfc_7662_2_2_an_active_token_says_what_it_stands_for() {
     for format in BOTH {
         let world = World::of(format).await;
         let tokens = world.tokens().await;
-        let answer = world.introspected(NOW, OTHER, text(&tokens["access_token"])).await;
+        let answer = world
+            .introspected(NOW, OTHER, text(&tokens["access_token"]))
+            .await;
         assert_eq!(answer.headers[CONTENT_TYPE], "application/json");
         assert_eq!(answer.headers["cache-control"], "no-store");
         let told = answer.good();
@@ -32,7 +34,13 @@ async fn rfc_7662_2_2_a_token_that_does_not_hold_is_inactive_and_nothing_else_is
         let tokens = world.tokens().await;
         let access = text(&tokens["access_token"]);
         let inactive = |answer: &Answer| assert_eq!(answer.body, "{\"active\":false}");
-        for unknown in ["x", "a.b.c", &"A".repeat(32), &format!("{access}="), &"a".repeat(20_000)] {
+        for unknown in [
+            "x",
+            "a.b.c",
+            &"A".repeat(32),
+            &format!("{access}="),
+            &"a".repeat(20_000),
+        ] {
             inactive(&world.introspected(NOW, WEB, unknown).await);
         }
         inactive(&world.introspected(UnixTime(NOW.0 + 7_200), WEB, access).await);
@@ -42,7 +50,12 @@ async fn rfc_7662_2_2_a_token_that_does_not_hold_is_inactive_and_nothing_else_is
         assert!(world.is_active(until, &tokens["access_token"]).await);
         world
             .store
-            .change_user_state(world.realm_name(), world.alice, UserState::Disabled, By::system(NOW))
+            .change_user_state(
+                world.realm_name(),
+                world.alice,
+                UserState::Disabled,
+                By::system(NOW),
+            )
             .await
             .unwrap();
         inactive(&world.introspected(until, WEB, access).await);
@@ -67,11 +80,15 @@ async fn a_key_that_is_gone_takes_its_tokens_with_it() {
     let tokens = world.tokens().await;
     let (folder, keys) = world.keys.as_ref().unwrap();
     let folder = crate::jose::key_folder::KeyFolder::new(folder.path());
-    folder.rotate(crate::jose::key_folder::Retiring::Keep, NOW).unwrap();
+    folder
+        .rotate(crate::jose::key_folder::Retiring::Keep, NOW)
+        .unwrap();
     keys.look_again().unwrap();
     assert!(world.is_active(NOW, &tokens["access_token"]).await);
     let after = world.tokens().await;
-    folder.rotate(crate::jose::key_folder::Retiring::Revoke, NOW).unwrap();
+    folder
+        .rotate(crate::jose::key_folder::Retiring::Revoke, NOW)
+        .unwrap();
     keys.look_again().unwrap();
     for gone in [&tokens["access_token"], &after["access_token"]] {
         assert!(!world.is_active(NOW, gone).await);
@@ -93,12 +110,12 @@ async fn rfc_7662_2_1_who_asks_has_proved_who_it_is() {
         Client::Basic("spa", ""),
         Client::Public("web"),
     ] {
-        world.introspected(NOW, stranger, access).await.is("invalid_client", 401);
+        world
+            .introspected(NOW, stranger, access)
+            .await
+            .is("invalid_client", 401);
     }
-    world
-        .introspected(NOW, WEB, "")
-        .await
-        .is("invalid_request", 400);
+    world.introspected(NOW, WEB, "").await.is("invalid_request", 400);
     let mut request = Request::form(WEB, &[("token", access)]);
     request.method = Method::GET;
     let refused = world.service.introspect(request.call()).await;
@@ -116,7 +133,10 @@ async fn rfc_7662_2_1_a_refresh_token_is_active_for_its_own_client_alone() {
     assert_eq!(told["active"], true);
     assert_eq!(told["exp"], NOW.0 + 14 * 86_400);
     assert_eq!(told.get("token_type"), None);
-    assert_eq!(world.introspected(NOW, OTHER, refresh).await.body, "{\"active\":false}");
+    assert_eq!(
+        world.introspected(NOW, OTHER, refresh).await.body,
+        "{\"active\":false}"
+    );
     // A hint that is wrong or unknown is no matter.
     for hint in ["access_token", "refresh_token", "nonsense"] {
         let request = Request::form(WEB, &[("token", refresh), ("token_type_hint", hint)]);
@@ -124,5 +144,8 @@ async fn rfc_7662_2_1_a_refresh_token_is_active_for_its_own_client_alone() {
         assert_eq!(told["active"], true);
     }
     world.refreshed(NOW, refresh).await.good();
-    assert_eq!(world.introspected(NOW, WEB, refresh).await.body, "{\"active\":false}");
+    assert_eq!(
+        world.introspected(NOW, WEB, refresh).await.body,
+        "{\"active\":false}"
+    );
 }

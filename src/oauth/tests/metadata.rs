@@ -70,7 +70,10 @@ async fn rfc_8414_2_no_grant_is_named_whose_endpoint_is_not_there() {
     let document = Answer::of(world.service.metadata(&bare, &get(Method::HEAD).call())).good();
     assert_eq!(
         document["grant_types_supported"],
-        json!(["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"])
+        json!([
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:token-exchange"
+        ])
     );
     for absent in [
         "authorization_endpoint",
@@ -92,7 +95,11 @@ async fn rfc_7517_5_the_key_set_verifies_what_is_signed() {
     assert_eq!(answer.headers["cache-control"], "public, max-age=300");
     let keys = key_set::from_jwks(answer.body.as_bytes()).unwrap();
     let tokens = world.tokens().await;
-    let policy = crate::jose::access_token::policy(ISSUER, &["central".to_owned()], keys[0].algorithms().next().unwrap());
+    let policy = crate::jose::access_token::policy(
+        ISSUER,
+        &["central".to_owned()],
+        keys[0].algorithms().next().unwrap(),
+    );
     let set = crate::jose::KeySet::new(keys);
     assert!(crate::jose::verify::verify(text(&tokens["access_token"]), &set, &policy, NOW).is_ok());
     let opaque = World::new().await;

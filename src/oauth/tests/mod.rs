@@ -7,8 +7,8 @@ mod code;
 mod exchange;
 mod introspection;
 mod metadata;
-mod own_credentials;
 mod outages;
+mod own_credentials;
 mod parameters;
 mod refresh;
 mod revocation;
@@ -301,7 +301,9 @@ impl World {
 
     /// Tokens of alice at the application `web`.
     async fn tokens(&self) -> Value {
-        let code = self.code("client_id=web&response_type=code&scope=all%20read").await;
+        let code = self
+            .code("client_id=web&response_type=code&scope=all%20read")
+            .await;
         let answer = self
             .token(WEB, &[("grant_type", "authorization_code"), ("code", &code)])
             .await;
@@ -426,8 +428,7 @@ impl Request {
     }
 
     fn header(mut self, name: &'static str, value: &str) -> Request {
-        self.headers
-            .append(name, HeaderValue::try_from(value).unwrap());
+        self.headers.append(name, HeaderValue::try_from(value).unwrap());
         self
     }
 

@@ -26,12 +26,18 @@ async fn rfc_6749_5_2_a_store_that_is_down_is_503_with_retry_after_at_every_endp
     let form = endpoint(ParameterPlaces::Form);
     for parameters in [
         &[("grant_type", "authorization_code"), ("code", &*code)][..],
-        &[("grant_type", "refresh_token"), ("refresh_token", text(&tokens["refresh_token"]))],
+        &[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&tokens["refresh_token"])),
+        ],
         &[("grant_type", "client_credentials")],
         &[
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
             ("subject_token", text(&tokens["access_token"])),
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            (
+                "subject_token_type",
+                "urn:ietf:params:oauth:token-type:access_token",
+            ),
         ],
     ] {
         let request = Request::form(WEB, parameters);
@@ -43,17 +49,26 @@ async fn rfc_6749_5_2_a_store_that_is_down_is_503_with_retry_after_at_every_endp
         is_unavailable(world.service.introspect(request.call()).await);
     }
     // A client that is not in the file cannot be looked up.
-    let stranger = Request::form(Client::Basic("stored", "x"), &[("grant_type", "client_credentials")]);
+    let stranger = Request::form(
+        Client::Basic("stored", "x"),
+        &[("grant_type", "client_credentials")],
+    );
     is_unavailable(world.service.token(&form, stranger.call()).await);
     // What needs no store is answered: who is not known by the file's own word hears so.
-    let wrong = Request::form(Client::Basic("web", "wrong"), &[("grant_type", "client_credentials")]);
+    let wrong = Request::form(
+        Client::Basic("web", "wrong"),
+        &[("grant_type", "client_credentials")],
+    );
     Answer::of(world.service.token(&form, wrong.call()).await).is("invalid_client", 401);
 }
 
 #[tokio::test]
 async fn rfc_6749_4_1_2_1_a_code_that_was_not_stored_is_not_given_out() {
     let world = World::new().await;
-    let query = format!("client_id=web&response_type=code&state=7&redirect_uri={}", form::encoded(CALLBACK));
+    let query = format!(
+        "client_id=web&response_type=code&state=7&redirect_uri={}",
+        form::encoded(CALLBACK)
+    );
     let request = world
         .service
         .authorization_request(&query, AnsweredBy::Redirect)
@@ -66,7 +81,11 @@ async fn rfc_6749_4_1_2_1_a_code_that_was_not_stored_is_not_given_out() {
         tenant: None,
         roles: Vec::new(),
     };
-    let refused = world.service.grant_code(&request, consent, NOW).await.unwrap_err();
+    let refused = world
+        .service
+        .grant_code(&request, consent, NOW)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::StoreUnavailable);
     let told = world
         .service

@@ -19,7 +19,10 @@ async fn rfc_6749_4_4_3_a_client_acts_for_itself_and_gets_no_refresh_token() {
         assert_eq!(live.family.customer, Some(id("msp")));
         assert_eq!(live.family.roles, roles("reader"));
         assert_eq!(live.family.origin, Origin::ClientCredentials);
-        let told = world.introspected(NOW, WEB, text(&tokens["access_token"])).await.good();
+        let told = world
+            .introspected(NOW, WEB, text(&tokens["access_token"]))
+            .await
+            .good();
         assert_eq!(told["sub"], "machine");
         assert_eq!(told.get("username"), None);
     }
@@ -31,13 +34,20 @@ async fn rfc_6749_3_3_a_client_may_ask_for_less_and_not_for_more() {
     let less = world.token(MACHINE, &[OWN, ("scope", "read")]).await.good();
     assert_eq!(less["scope"], "read");
     for more in ["admin", "read admin", "\"read\"", "read\tall"] {
-        world.token(MACHINE, &[OWN, ("scope", more)]).await.is("invalid_scope", 400);
+        world
+            .token(MACHINE, &[OWN, ("scope", more)])
+            .await
+            .is("invalid_scope", 400);
     }
 }
 
 #[tokio::test]
 async fn rfc_6749_4_4_a_public_client_has_no_credentials_to_show() {
-    World::new().await.token(SPA, &[OWN]).await.is("unauthorized_client", 400);
+    World::new()
+        .await
+        .token(SPA, &[OWN])
+        .await
+        .is("unauthorized_client", 400);
 }
 
 #[tokio::test]
@@ -71,7 +81,12 @@ async fn a_client_that_was_made_for_a_tenant_acts_on_that_tenant_at_its_provider
     // What its owner may no longer do, it does not do either.
     world
         .store
-        .change_user_state(world.realm_name(), world.alice, UserState::Disabled, By::system(NOW))
+        .change_user_state(
+            world.realm_name(),
+            world.alice,
+            UserState::Disabled,
+            By::system(NOW),
+        )
         .await
         .unwrap();
     assert!(!world.is_active(NOW, &tokens["access_token"]).await);

@@ -16,7 +16,13 @@ async fn form(request: Request) -> Answer {
 #[tokio::test]
 async fn rfc_6749_3_2_the_method_is_post() {
     let world = World::new().await;
-    for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH] {
+    for method in [
+        Method::GET,
+        Method::HEAD,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+    ] {
         for places in [
             ParameterPlaces::Form,
             ParameterPlaces::Query,
@@ -36,9 +42,11 @@ async fn rfc_6749_3_2_the_method_is_post() {
 
 #[tokio::test]
 async fn rfc_6749_3_2_a_parameter_without_a_value_is_left_out() {
-    let answer = form(Request::new().basic("web", SECRET).with_form(
-        "grant_type=client_credentials&scope=&client_secret=&client_id=&audience=&code=",
-    ));
+    let answer = form(
+        Request::new()
+            .basic("web", SECRET)
+            .with_form("grant_type=client_credentials&scope=&client_secret=&client_id=&audience=&code="),
+    );
     assert_eq!(answer.await.good()["scope"], "all read");
     let answer = form(Request::new().basic("web", SECRET).with_form("grant_type="));
     answer.await.is("invalid_request", 400);
@@ -47,8 +55,15 @@ async fn rfc_6749_3_2_a_parameter_without_a_value_is_left_out() {
 #[tokio::test]
 async fn rfc_6749_3_2_an_unknown_parameter_is_ignored() {
     let answer = form(
-        Request::form(WEB, &[("grant_type", "client_credentials"), ("nonsense", "1"), ("__proto__", "x")])
-            .query("utm_source=mail&utm_source=mail"),
+        Request::form(
+            WEB,
+            &[
+                ("grant_type", "client_credentials"),
+                ("nonsense", "1"),
+                ("__proto__", "x"),
+            ],
+        )
+        .query("utm_source=mail&utm_source=mail"),
     );
     answer.await.good();
 }
@@ -82,7 +97,10 @@ async fn rfc_6749_2_3_1_parameters_of_a_form_endpoint_are_never_in_the_query() {
         let answer = form(Request::form(WEB, &[("grant_type", "client_credentials")]).query(query));
         answer.await.is("invalid_request", 400);
     }
-    let answer = form(in_query(&format!("{ANY}&client_id=web&client_secret={}", crate::http::form::encoded(SECRET))));
+    let answer = form(in_query(&format!(
+        "{ANY}&client_id=web&client_secret={}",
+        crate::http::form::encoded(SECRET)
+    )));
     answer.await.is("invalid_request", 400);
 }
 
@@ -112,11 +130,15 @@ async fn rfc_6749_b_a_body_is_a_form() {
     ] {
         form(with(kind)).await.is("invalid_request", 400);
     }
-    let packed = Request::form(WEB, &[("grant_type", "client_credentials")]).header("content-encoding", "gzip");
+    let packed =
+        Request::form(WEB, &[("grant_type", "client_credentials")]).header("content-encoding", "gzip");
     form(packed).await.is("invalid_request", 400);
-    let plain = Request::form(WEB, &[("grant_type", "client_credentials")]).header("content-encoding", "identity");
+    let plain =
+        Request::form(WEB, &[("grant_type", "client_credentials")]).header("content-encoding", "identity");
     form(plain).await.good();
-    form(Request::new().basic("web", SECRET)).await.is("invalid_request", 400);
+    form(Request::new().basic("web", SECRET))
+        .await
+        .is("invalid_request", 400);
 }
 
 #[tokio::test]
@@ -134,7 +156,10 @@ async fn what_is_no_form_or_too_large_a_one_is_refused() {
     }
     let world = World::new().await;
     let large = Request::new().with_form(&format!("grant_type={}", "a".repeat(70_000)));
-    let refused = world.service.token(&endpoint(ParameterPlaces::Form), large.call()).await;
+    let refused = world
+        .service
+        .token(&endpoint(ParameterPlaces::Form), large.call())
+        .await;
     assert!(matches!(refused, Err(Rejection::BodyTooLarge { limit: 65_536 })));
 }
 
@@ -142,7 +167,9 @@ async fn what_is_no_form_or_too_large_a_one_is_refused() {
 async fn rfc_6749_3_3_a_scope_of_50000_characters_is_an_invalid_scope() {
     let long = "read ".repeat(10_000);
     let parameters = [("grant_type", "client_credentials"), ("scope", long.as_str())];
-    form(Request::form(WEB, &parameters)).await.is("invalid_scope", 400);
+    form(Request::form(WEB, &parameters))
+        .await
+        .is("invalid_scope", 400);
 }
 
 #[tokio::test]
@@ -153,7 +180,10 @@ async fn rfc_6749_5_2_grant_types_are_missing_or_unknown() {
         ("password", "unsupported_grant_type"),
         ("implicit", "unsupported_grant_type"),
         ("Client_Credentials", "unsupported_grant_type"),
-        ("urn:ietf:params:oauth:grant-type:jwt-bearer", "unsupported_grant_type"),
+        (
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "unsupported_grant_type",
+        ),
     ] {
         world.token(WEB, &[("grant_type", grant)]).await.is(error, 400);
     }
@@ -222,8 +252,16 @@ async fn where_the_query_is_allowed_what_is_said_in_two_ways_is_refused() {
         (ParameterPlaces::Query, format!("{base}&scope=read&scope=all"), ""),
         (ParameterPlaces::Query, format!("{base}&scope=read&scope="), ""),
         (ParameterPlaces::Query, base.clone(), "scope=read"),
-        (ParameterPlaces::QueryOrForm, format!("{base}&scope=all"), "scope=read"),
-        (ParameterPlaces::QueryOrForm, format!("{base}&scope=read&scope=all"), ""),
+        (
+            ParameterPlaces::QueryOrForm,
+            format!("{base}&scope=all"),
+            "scope=read",
+        ),
+        (
+            ParameterPlaces::QueryOrForm,
+            format!("{base}&scope=read&scope=all"),
+            "",
+        ),
     ] {
         let request = in_query(&query).with_form(body);
         world.send(places, request).await.is("invalid_request", 400);

@@ -12,7 +12,10 @@ async fn rfc_6749_6_a_refresh_gives_a_new_access_token_and_a_new_refresh_token()
     for format in BOTH {
         let world = World::of(format).await;
         let first = world.tokens().await;
-        let second = world.refreshed(after(100), text(&first["refresh_token"])).await.good();
+        let second = world
+            .refreshed(after(100), text(&first["refresh_token"]))
+            .await
+            .good();
         for name in ["access_token", "refresh_token"] {
             assert_ne!(first[name], second[name]);
         }
@@ -50,11 +53,17 @@ async fn an_answer_that_was_lost_may_be_asked_for_again_within_the_grace() {
     let world = World::new().await;
     let first = world.tokens().await;
     let lost = world.refreshed(NOW, text(&first["refresh_token"])).await.good();
-    let again = world.refreshed(after(9), text(&first["refresh_token"])).await.good();
+    let again = world
+        .refreshed(after(9), text(&first["refresh_token"]))
+        .await
+        .good();
     assert_ne!(lost["refresh_token"], again["refresh_token"]);
     assert!(!world.is_active(after(9), &lost["access_token"]).await);
     assert!(world.is_active(after(9), &again["access_token"]).await);
-    let third = world.refreshed(after(9), text(&again["refresh_token"])).await.good();
+    let third = world
+        .refreshed(after(9), text(&again["refresh_token"]))
+        .await
+        .good();
     // Two generations back is no lost answer.
     world
         .refreshed(after(9), text(&first["refresh_token"]))
@@ -85,7 +94,10 @@ async fn rfc_6749_6_scopes_may_be_fewer_and_never_more() {
         }
         let fewer = with("read", &first["refresh_token"]).await.good();
         assert_eq!(fewer["scope"], "read");
-        let told = world.introspected(NOW, WEB, text(&fewer["access_token"])).await.good();
+        let told = world
+            .introspected(NOW, WEB, text(&fewer["access_token"]))
+            .await
+            .good();
         assert_eq!(told["scope"], "read");
         // > the scope of the original grant is what the next one may have again
         let all = with("", &fewer["refresh_token"]).await.good();
@@ -137,7 +149,12 @@ async fn who_is_switched_off_does_not_refresh() {
     let tokens = world.tokens().await;
     world
         .store
-        .change_user_state(world.realm_name(), world.alice, UserState::Disabled, By::system(NOW))
+        .change_user_state(
+            world.realm_name(),
+            world.alice,
+            UserState::Disabled,
+            By::system(NOW),
+        )
         .await
         .unwrap();
     world
@@ -168,10 +185,22 @@ pub(super) async fn locked(world: &World) -> UnixTime {
     let key: AccountKey = id("alice@msp.test");
     for _ in 0..2 {
         let realm = world.realm_name();
-        world.store.begin_attempt(realm.clone(), key.clone(), policy, NOW).await.unwrap();
-        world.store.fail_attempt(realm, key.clone(), policy, NOW).await.unwrap();
+        world
+            .store
+            .begin_attempt(realm.clone(), key.clone(), policy, NOW)
+            .await
+            .unwrap();
+        world
+            .store
+            .fail_attempt(realm, key.clone(), policy, NOW)
+            .await
+            .unwrap();
     }
-    let until = world.store.locked_until(world.realm_name(), key, NOW).await.unwrap();
+    let until = world
+        .store
+        .locked_until(world.realm_name(), key, NOW)
+        .await
+        .unwrap();
     until.unwrap()
 }
 
@@ -215,7 +244,11 @@ async fn twenty_who_refresh_at_once_are_one_family_with_one_live_chain() {
         client_id: None,
         which: Which::All,
     };
-    let families = world.store.families(filter, Paging::first(PageSize::MAX)).await.unwrap();
+    let families = world
+        .store
+        .families(filter, Paging::first(PageSize::MAX))
+        .await
+        .unwrap();
     assert_eq!(families.items.len(), 1);
     let mut live = 0;
     for answer in answers.iter().filter(|answer| answer.status == 200) {
