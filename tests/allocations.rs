@@ -25,6 +25,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use scene::{BACKEND, Door, HIT, LIMITED, MISS, NOW, NOWHERE, config, request};
 use tokio::runtime::Runtime;
+use tollgate::auth::Presented;
 use tollgate::base::clock::Clock;
 use tollgate::headers::{Call, Client, Injected, Scheme};
 use tollgate::http::cookie;
@@ -122,13 +123,18 @@ fn no_stage_before_the_backends_header_allocates_for_a_remembered_token() {
     let mut caller = None;
     counts.push((
         "identify",
-        count(|| caller = route.credentials.identify(call.headers(), clock).now_or_never()),
+        count(|| {
+            caller = route
+                .credentials
+                .identify(&Presented::get(call.headers()), clock)
+                .now_or_never()
+        }),
     ));
     let mut permit = None;
     let caller = caller.unwrap().unwrap();
     counts.push((
         "access",
-        count(|| permit = route.access.decide(caller, call.headers()).ok()),
+        count(|| permit = route.access.decide(caller, &Presented::get(call.headers())).ok()),
     ));
     let permit = permit.unwrap();
     let mut admission = None;
