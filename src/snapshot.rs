@@ -19,12 +19,13 @@ pub use live::Live;
 
 use crate::auth::access::Access;
 use crate::auth::credentials::Credentials;
-use crate::config::plan::{RegionRef, RegionRule, Rewrite};
+use crate::config::plan::{ClientSource, RegionRef, RegionRule, Rewrite};
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
 use crate::identity::RouteName;
 use crate::limits::Limits;
 use crate::limits::items::ItemCap;
+use crate::oauth::Endpoint;
 use crate::rejection::Rejection;
 use crate::rejection::rendering::Looks;
 use crate::routing::region::Regions;
@@ -58,6 +59,8 @@ pub struct Route {
     pub credentials: Credentials,
     /// What it may do.
     pub access: Access,
+    /// Where a request names the application that it is for, to be counted by.
+    pub client: Option<ClientSource>,
     /// On whose quota.
     pub limits: Limits,
     /// How many items at once.
@@ -82,6 +85,8 @@ pub enum Target {
     Backend(Backend),
     /// An answer from configuration.
     Fixed(Fixed),
+    /// An endpoint of our own.
+    Own(Box<Endpoint>),
     /// The route existed once.
     Gone,
 }
