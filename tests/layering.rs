@@ -86,7 +86,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("argon2", &["accounts"]),
-    ("unicode_normalization", &["accounts"]),
+    ("unicode_normalization", &["identity"]),
     ("clap", &["cli"]),
     ("rustix", &["cli"]),
     ("serde_saphyr", &["config"]),

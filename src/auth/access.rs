@@ -90,7 +90,7 @@ impl Access {
         let rule = match plan {
             AccessPlan::Public => Rule::Public,
             AccessPlan::Required {
-                issuers: _,
+                credentials: _,
                 scopes_any,
                 scopes_all,
                 roles_any,

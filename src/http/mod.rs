@@ -16,6 +16,7 @@ pub mod origin;
 pub mod path;
 pub mod pattern;
 pub mod query;
+pub mod redirect_uri;
 pub mod request_id;
 pub mod trace_context;
 pub mod trailers;

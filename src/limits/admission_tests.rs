@@ -416,7 +416,9 @@ mod with_a_token {
     use crate::auth::jwt::Issuer;
     use crate::base::clock::{Clock, UnixTime};
     use crate::base::secret::Secret;
-    use crate::config::plan::{AccessPlan, Algorithm, ClaimsPlan, IssuerPlan, IssuerRef, KeySource};
+    use crate::config::plan::{
+        AccessPlan, Algorithm, Authority, ClaimsPlan, CredentialPlan, IssuerPlan, IssuerRef, KeySource,
+    };
     use crate::identity::IssuerName;
     use crate::jose::jwk::Key;
     use crate::jose::key_ring::KeyRing;
@@ -462,7 +464,7 @@ mod with_a_token {
                 Arc::clone(&metrics),
             );
             let rule = AccessPlan::Required {
-                issuers: vec![IssuerRef::new(0)],
+                credentials: vec![CredentialPlan::Bearer(Authority::Issuer(IssuerRef::new(0)))],
                 scopes_any: Vec::new(),
                 scopes_all: Vec::new(),
                 roles_any: Vec::new(),

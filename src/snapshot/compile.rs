@@ -12,8 +12,8 @@ use crate::auth::access::{Access, RequiredClaims};
 use crate::auth::credentials::Credentials;
 use crate::auth::jwt::Issuer;
 use crate::config::plan::{
-    AccessPlan, ApiPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan, RegionSource, RoutePlan,
-    TargetPlan,
+    AccessPlan, ApiPlan, Authority, CredentialPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan,
+    RegionSource, RoutePlan, TargetPlan,
 };
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
@@ -225,13 +225,10 @@ impl Parts<'_> {
     ) -> Result<Route, CompileError> {
         let credentials = match &route.access {
             AccessPlan::Public => Credentials::public(),
-            AccessPlan::Required { issuers, .. } => Credentials::bearer(
-                issuers
-                    .iter()
-                    .filter_map(|issuer| self.plan.issuers.get(issuer.index()))
-                    .filter_map(|plan| self.live.issuers.get(&plan.name))
-                    .map(|live| Arc::clone(&live.issuer))
-                    .collect(),
+            AccessPlan::Required { credentials, .. } => Credentials::bearer(
+                (credentials.iter())
+                    .map(|credential| self.issuer(route, credential))
+                    .collect::<Result<Vec<_>, _>>()?,
             ),
         };
         let access = Access::new(
@@ -267,6 +264,23 @@ impl Parts<'_> {
         })
     }
 
+    /// The issuer of a credential. The other kinds are in the plan before they are at work.
+    fn issuer(&self, route: &RoutePlan, credential: &CredentialPlan) -> Result<Arc<Issuer>, CompileError> {
+        let not_yet = |kind: &str| refused("route", &route.name, format!("{kind} cannot be asked for yet"));
+        let reference = match credential {
+            CredentialPlan::Bearer(Authority::Issuer(issuer)) => issuer,
+            CredentialPlan::Bearer(Authority::Service(_)) => return Err(not_yet("a token service's tokens")),
+            CredentialPlan::Bearer(Authority::Introspection(_)) => return Err(not_yet("introspection")),
+            CredentialPlan::Session => return Err(not_yet("a session")),
+            CredentialPlan::Basic(_) => return Err(not_yet("a password")),
+            CredentialPlan::ApiKey { .. } => return Err(not_yet("an api key")),
+        };
+        (self.plan.issuers.get(reference.index()))
+            .and_then(|plan| self.live.issuers.get(&plan.name))
+            .map(|live| Arc::clone(&live.issuer))
+            .ok_or_else(|| refused("route", &route.name, "its issuer is not there"))
+    }
+
     /// The metrics of a backend, by region; the last is for calls without one.
     fn measured(&self, backend: &str) -> Box<[Arc<UpstreamMetrics>]> {
         let regions = self.plan.regions.iter().map(|region| region.name.as_str());
@@ -296,6 +310,19 @@ impl Parts<'_> {
         Ok(match target {
             TargetPlan::Respond(answer) => Target::Fixed(Fixed::new(answer.clone())),
             TargetPlan::Gone => Target::Gone,
+            TargetPlan::SignIn(_)
+            | TargetPlan::SignOut(_)
+            | TargetPlan::Authorize(_)
+            | TargetPlan::AuthorizeStep(_)
+            | TargetPlan::MintClient(_)
+            | TargetPlan::Token(_)
+            | TargetPlan::Revoke(_)
+            | TargetPlan::Introspect(_)
+            | TargetPlan::Metadata(_)
+            | TargetPlan::Keys(_)
+            | TargetPlan::DeleteToken(_) => {
+                return Err(refused("route", route, "its target cannot be served yet"));
+            }
             TargetPlan::Backend { backend, rewrite } => {
                 let plan = self.plan.backends.get(backend.index());
                 match plan.and_then(|plan| Some((plan, self.live.services.get(&plan.name)?))) {

@@ -79,7 +79,7 @@ struct Rules<'r> {
 
 fn access(rules: &Rules<'_>) -> Access {
     let plan = AccessPlan::Required {
-        issuers: Vec::new(),
+        credentials: Vec::new(),
         scopes_any: ids(rules.scopes_any),
         scopes_all: ids(rules.scopes_all),
         roles_any: ids(rules.roles_any),
@@ -185,7 +185,7 @@ fn a_selector_is_exactly_one_tenant() {
 #[test]
 fn an_api_without_a_selector_does_not_read_the_field() {
     let plan = AccessPlan::Required {
-        issuers: Vec::new(),
+        credentials: Vec::new(),
         scopes_any: Vec::new(),
         scopes_all: Vec::new(),
         roles_any: Vec::new(),

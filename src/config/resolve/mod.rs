@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use super::findings::Findings;
 use super::node::Node;
-use super::plan::Plan;
+use super::plan::{Plan, StorePlan};
 use super::raw::RawRoot;
 use super::shape;
 use super::source::Files;
@@ -114,6 +114,10 @@ pub(super) fn plan(
         admin,
         regions,
         issuers,
+        store: StorePlan::Memory,
+        realms: Vec::new(),
+        services: Vec::new(),
+        introspections: Vec::new(),
         limits,
         customers,
         backends,
