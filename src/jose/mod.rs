@@ -6,8 +6,10 @@ pub mod claims;
 pub mod compact;
 pub mod fault;
 pub mod jwk;
+pub mod key_folder;
 pub mod key_ring;
 pub mod key_set;
+pub mod key_store;
 pub mod pem;
 pub mod schedule;
 pub mod sign;
@@ -18,6 +20,7 @@ pub use fault::TokenFault;
 pub use jwk::{Key, KeyError};
 pub use key_ring::KeyRing;
 pub use key_set::KeySet;
+pub use key_store::KeyStore;
 
 #[cfg(test)]
 mod tests;
