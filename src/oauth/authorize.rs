@@ -19,8 +19,7 @@ use super::pages::{self, Notice, Question};
 use super::redirect_uri::with_parameters;
 use super::service::{AuthorizationRefused, AuthorizationRequest, Granted, TokenService};
 use super::sign_in::{LONGEST_BODY, not_stored, set_cookies};
-use crate::accounts::Directory;
-use crate::accounts::realm::{Account, OpenSession, Outcome, Realm};
+use crate::accounts::{Account, Directory, Opening, Outcome, Realm};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::config::plan::SessionPlan;
@@ -162,7 +161,7 @@ impl Authorize {
             Outcome::NotActive(_) => return again(Notice::Inactive),
             Outcome::Overloaded | Outcome::StoreDown => return again(Notice::Later),
         };
-        let new = OpenSession {
+        let new = Opening {
             account: &account,
             client_id: Some(request.client_id().clone()),
             replaces: self.visitor(asked).await?.map(|visitor| visitor.session),

@@ -11,9 +11,7 @@ use super::answer::answered;
 use super::asked::{self, Asked};
 use super::errors::OAuthError;
 use super::service::{Granted, TokenService};
-use crate::accounts::Directory;
-use crate::accounts::realm::{Account, Realm};
-use crate::accounts::tenancy;
+use crate::accounts::{Account, Directory, Realm, Right, tenancy};
 use crate::base::json_template::Filling;
 use crate::config::plan::{AuthorizeStepPlan, CodeField};
 use crate::http::body::Body;
@@ -156,17 +154,15 @@ pub(super) fn scope(
             roles: account.roles.clone(),
         });
     };
-    if customer.is_some_and(|customer| customer.as_str() == tenant.as_str()) {
-        return Ok(Scope {
-            tenant: None,
-            roles: account.roles.clone(),
-        });
-    }
-    match tenancy::reach(Some(account), customer, directory, &tenant) {
-        Some(roles) => Ok(Scope {
-            roles: roles.or(&account.roles),
-            tenant: Some(tenant),
-        }),
-        None => Err(Rejection::TenantForbidden),
-    }
+    let own = || account.roles.clone();
+    let (tenant, roles) = match tenancy::right(Some(account), customer, directory, &tenant) {
+        None => return Err(Rejection::TenantForbidden),
+        Some(Right::Home) => (None, own()),
+        Some(Right::Everywhere) => {
+            let every = account.every_tenant.as_ref();
+            (Some(tenant), every.map_or_else(Vec::new, |every| every.roles.clone()))
+        }
+        Some(Right::Granted(grant)) => (Some(tenant), grant.grant.roles.clone().unwrap_or_else(own)),
+    };
+    Ok(Scope { tenant, roles })
 }

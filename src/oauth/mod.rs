@@ -12,6 +12,7 @@ mod pages;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod scope;
+pub mod service;
 pub mod sign_in;
 pub mod sign_out;
 pub use crate::base::token_value;

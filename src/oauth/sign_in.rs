@@ -14,7 +14,7 @@ use super::answer::{answered, rfc3339};
 use super::asked::{self, Asked};
 use super::client;
 use super::service::TokenService;
-use crate::accounts::realm::{Account, OpenSession, OpenedSession, Realm};
+use crate::accounts::{Account, Opened, Opening, Realm};
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::base::json_template::Filling;
@@ -25,7 +25,7 @@ use crate::http::body::Body;
 use crate::http::form::{self, Bounds, Parameters};
 use crate::http::origin::{self, Scheme, Source};
 use crate::http::cookie;
-use crate::identity::ClientId;
+use crate::identity::{ClientId, Role};
 use crate::rejection::{BadRequest, Rejection};
 use crate::store::StoreError;
 use crate::store::model::{AccessKey, ApplicationState, UserState};
@@ -84,15 +84,15 @@ impl SignIn {
     pub async fn answer(&self, asked: &Asked<'_>, body: Body) -> Result<Response<Bytes>, Rejection> {
         let said = self.read(asked, body).await?;
         let client = self.client(asked).await?;
+        let domain = said.domain.as_deref();
         let account = match said.proof {
             Proof::Password(password) => {
-                let domain = said.domain.as_deref();
                 let outcome = self.realm.sign_in(&said.username, domain, password, asked.now).await;
                 outcome.into_result(asked.now)?
             }
-            Proof::Token(token) => self.by_token(&said.username, &token, asked.now).await?,
+            Proof::Token(token) => self.by_token(&said.username, domain, &token, asked.now).await?,
         };
-        if !account.has_any(&self.plan.roles) {
+        if !has_any(&account, &self.plan.roles) {
             return Err(Rejection::RoleMissing);
         }
         match &self.gives {
@@ -149,6 +149,7 @@ impl SignIn {
     async fn by_token(
         &self,
         username: &str,
+        domain: Option<&str>,
         token: &Secret,
         now: UnixTime,
     ) -> Result<Arc<Account>, Rejection> {
@@ -162,7 +163,7 @@ impl SignIn {
         let user = user.ok_or(Rejection::SignInFailed)?;
         let account = self.realm.user(user).await.map_err(not_stored)?;
         let account = account.ok_or(Rejection::SignInFailed)?;
-        if !account.is_called(username) {
+        if self.realm.key_of(username, domain) != Some(account.key.clone()) {
             return Err(Rejection::SignInFailed);
         }
         let locked = store.locked_until(self.realm.name().clone(), account.key.clone(), now);
@@ -185,9 +186,9 @@ impl SignIn {
         asked: &Asked<'_>,
         account: &Account,
         client_id: Option<ClientId>,
-    ) -> Result<OpenedSession, Rejection> {
+    ) -> Result<Opened, Rejection> {
         let replaces = self.session_of(plan, asked).await?;
-        let new = OpenSession {
+        let new = Opening {
             account,
             client_id,
             replaces,
@@ -215,7 +216,7 @@ impl SignIn {
         plan: &SessionPlan,
         asked: &Asked<'_>,
         account: &Account,
-        opened: &OpenedSession,
+        opened: &Opened,
     ) -> Result<Response<Bytes>, Rejection> {
         let csrf = plan.csrf.as_ref().map(|_| &opened.csrf);
         let body = self.plan.answer.json.render(|field| match field {
@@ -252,11 +253,18 @@ impl SignIn {
     }
 }
 
+/// Has the account one of `roles`, outside of any tenant's or in every one? True for no roles at all.
+fn has_any(account: &Account, roles: &[Role]) -> bool {
+    let everywhere = account.every_tenant.iter().flat_map(|every| &every.roles);
+    let mut own = account.roles.iter().chain(everywhere);
+    roles.is_empty() || own.any(|role| roles.contains(role))
+}
+
 /// The cookies of a new session, each a field of its own: clients take one with two cookies in it for one cookie.
 pub(super) fn set_cookies(
     plan: &SessionPlan,
     scheme: Scheme,
-    opened: &OpenedSession,
+    opened: &Opened,
 ) -> Result<Vec<http::HeaderValue>, Rejection> {
     let template = |cookie: &crate::config::plan::SessionCookie, value: &TokenValue| {
         let template = match scheme {
