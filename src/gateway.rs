@@ -3,6 +3,7 @@
 //! A reload builds the new view beside the old one, warms it, and swaps once; on any error the old one stays. What the
 //! old view had at work (buckets, pools, keys, verified tokens) is taken over by name.
 
+mod accounts;
 mod error;
 mod process;
 mod service;
@@ -19,6 +20,7 @@ pub use error::StartError;
 pub use process::run;
 pub use service::GatewayService;
 
+use self::accounts::House;
 use crate::admin::{self, AdminState, Readiness};
 use crate::base::clock::Clock;
 use crate::base::random::Ids;
@@ -74,6 +76,8 @@ struct Shared {
     access_log: Option<AccessLog>,
     /// The plan in force and what is at work under it; locked by a reload from beginning to end.
     current: Mutex<Current>,
+    /// The store of accounts, once a plan had realms: opened once, and kept.
+    house: std::sync::OnceLock<House>,
     /// Issuers, for readiness: replaced by a reload.
     live: arc_swap::ArcSwap<Live>,
 }
@@ -100,7 +104,13 @@ impl Gateway {
         };
         let shard_count = worker::shards(plan.server.workers);
         let recorder = Recorder::new(options.clock.clone(), Arc::clone(&metrics), access_log.clone());
-        let (view, live) = View::compile(&plan, &Live::default(), shard_count, &recorder)?;
+        let house = std::sync::OnceLock::new();
+        if let Some(opened) = House::open(&plan, &options.clock).await? {
+            // It is empty until here.
+            drop(house.set(opened));
+        }
+        let accounts = house.get().map(House::accounts);
+        let (view, live) = View::compile(&plan, &Live::default(), accounts, shard_count, &recorder)?;
         live.warm(options.warm).await;
         let view = Arc::new(view);
         let ids = Arc::new(Ids::new());
@@ -122,6 +132,7 @@ impl Gateway {
             shards: shards.clone(),
             tls,
             access_log,
+            house,
             live: arc_swap::ArcSwap::from_pointee(live),
             current: Mutex::new(Current {
                 plan: plan.clone(),
@@ -190,6 +201,9 @@ impl Gateway {
         let plan = self.shared.current.lock().await.plan.server.drain;
         self.shared.metrics.entered(LifeState::Draining);
         let drained = self.shared.life.drain(plan).await;
+        if let Some(house) = self.shared.house.get() {
+            house.close().await;
+        }
         self.shared.metrics.entered(LifeState::Stopped);
         if let Some(log) = &self.shared.access_log {
             // The last lines are worth a moment, not a hang.
@@ -237,7 +251,14 @@ impl Shared {
             Arc::clone(&self.metrics),
             self.access_log.clone(),
         );
-        let (view, live) = View::compile(&plan, &old, self.shards.len(), &recorder)?;
+        if self.house.get().is_none()
+            && let Some(opened) = House::open(&plan, &self.options.clock).await?
+        {
+            // Reloads come one after the other.
+            drop(self.house.set(opened));
+        }
+        let accounts = self.house.get().map(House::accounts);
+        let (view, live) = View::compile(&plan, &old, accounts, self.shards.len(), &recorder)?;
         let mut prepared = Vec::new();
         for (listener, tls) in plan.listeners.iter().zip(&self.tls) {
             if let (ListenerMode::Tls(tls_plan), Some(tls)) = (&listener.mode, tls) {
@@ -273,6 +294,9 @@ impl Shared {
             Phase::Draining | Phase::Closing | Phase::Stopped => {
                 return Readiness::not("draining", "the gateway is draining");
             }
+        }
+        if self.house.get().is_some_and(|house| !house.answers()) {
+            return Readiness::not("store_unavailable", "the store of accounts does not answer");
         }
         match self.live.load().without_keys() {
             Some(issuer) => Readiness::not(

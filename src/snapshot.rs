@@ -5,6 +5,7 @@
 mod compile;
 mod fixed;
 mod live;
+mod own;
 
 use std::sync::Arc;
 use std::time::Duration;

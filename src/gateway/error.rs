@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::accounts::password_pool::PoolError;
 use crate::admin::AdminError;
 use crate::config::diagnostic::Diagnostic;
 use crate::net::tls_server::TlsError;
 use crate::snapshot::CompileError;
+use crate::store::StoreError;
 
 /// Why not. Each says what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,20 @@ pub enum StartError {
         /// Why.
         #[source]
         cause: io::Error,
+    },
+    /// The store of accounts cannot be opened.
+    #[error("{cause}")]
+    Store {
+        /// Why.
+        #[source]
+        cause: StoreError,
+    },
+    /// Passwords cannot be hashed.
+    #[error("{cause}")]
+    Passwords {
+        /// Why.
+        #[source]
+        cause: PoolError,
     },
     /// A part of the configuration cannot be put to work.
     #[error(transparent)]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::live::LiveIssuer;
+use super::own::{self, Makings, TokenServices};
 use super::{Backend, Fixed, Live, Route, Target, View};
-use crate::accounts::Directory;
+use crate::accounts::{Accounts, Directory};
 use crate::auth::access::{Access, RequiredClaims};
 use crate::auth::credentials::Credentials;
 use crate::auth::jwt::Issuer;
@@ -45,7 +46,7 @@ pub struct CompileError {
     pub cause: String,
 }
 
-fn refused(what: &'static str, name: impl ToString, cause: impl ToString) -> CompileError {
+pub(super) fn refused(what: &'static str, name: impl ToString, cause: impl ToString) -> CompileError {
     CompileError {
         what,
         name: name.to_string(),
@@ -54,13 +55,15 @@ fn refused(what: &'static str, name: impl ToString, cause: impl ToString) -> Com
 }
 
 impl View {
-    /// Compiles `plan` for `shards` workers, taking over from `old` what has the same name and settings.
+    /// Compiles `plan` for `shards` workers, taking over from `old` what has the same name and settings. Realms need
+    /// `accounts`.
     ///
     /// # Errors
     /// The first part that cannot be put to work: a file of keys, a certificate, a route that conflicts.
     pub fn compile(
         plan: &Plan,
         old: &Live,
+        accounts: Option<&Arc<Accounts>>,
         shards: usize,
         recorder: &Arc<Recorder>,
     ) -> Result<(View, Live), CompileError> {
@@ -69,6 +72,8 @@ impl View {
             services: services(plan, old, shards)?,
             issuers: issuers(plan, old, recorder)?,
             limits: limits(plan, old, &directory, recorder),
+            realms: own::realms(plan, old, accounts, recorder)?,
+            token_services: TokenServices::default(),
             regions: plan
                 .regions
                 .iter()
@@ -85,6 +90,7 @@ impl View {
             plan,
             live: &live,
             directory: &directory,
+            accounts,
             recorder,
         };
         // A backend that believes a name believes it whichever api a call came through.
@@ -213,6 +219,7 @@ struct Parts<'p> {
     plan: &'p Plan,
     live: &'p Live,
     directory: &'p Arc<Directory>,
+    accounts: Option<&'p Arc<Accounts>>,
     recorder: &'p Arc<Recorder>,
 }
 
@@ -247,7 +254,11 @@ impl Parts<'_> {
             name: route.name.clone(),
             credentials,
             access,
-            limits: Limits::new(api.name.clone(), route.name.clone(), limits),
+            limits: match route.target.client_source() {
+                Some(_) => Limits::new(api.name.clone(), route.name.clone(), limits).by_named_client(),
+                None => Limits::new(api.name.clone(), route.name.clone(), limits),
+            },
+            client: route.target.client_source(),
             items: route
                 .items
                 .as_ref()
@@ -260,7 +271,7 @@ impl Parts<'_> {
                 .recorder
                 .metrics()
                 .route(api.name.as_str(), route.name.as_str()),
-            target: self.target(&route.name, &route.target)?,
+            target: self.target(api, &route.name, &route.target)?,
         })
     }
 
@@ -306,7 +317,19 @@ impl Parts<'_> {
         }
     }
 
-    fn target(&self, route: &RouteName, target: &TargetPlan) -> Result<Target, CompileError> {
+    fn target(
+        &self,
+        api: &ApiPlan,
+        route: &RouteName,
+        target: &TargetPlan,
+    ) -> Result<Target, CompileError> {
+        let makings = Makings {
+            plan: self.plan,
+            realms: &self.live.realms,
+            services: &self.live.token_services,
+            directory: self.directory,
+            accounts: self.accounts,
+        };
         Ok(match target {
             TargetPlan::Respond(answer) => Target::Fixed(Fixed::new(answer.clone())),
             TargetPlan::Gone => Target::Gone,
@@ -320,9 +343,9 @@ impl Parts<'_> {
             | TargetPlan::Introspect(_)
             | TargetPlan::Metadata(_)
             | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_) => {
-                return Err(refused("route", route, "its target cannot be served yet"));
-            }
+            | TargetPlan::DeleteToken(_) => makings
+                .endpoint(api, route, target)?
+                .map_or(Target::Gone, |endpoint| Target::Own(Box::new(endpoint))),
             TargetPlan::Backend { backend, rewrite } => {
                 let plan = self.plan.backends.get(backend.index());
                 match plan.and_then(|plan| Some((plan, self.live.services.get(&plan.name)?))) {

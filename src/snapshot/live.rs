@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::own::{Realms, TokenServices};
 use crate::auth::jwt::Issuer;
 use crate::identity::{IssuerName, LimitName};
 use crate::jose::key_ring::KeyRing;
@@ -17,6 +18,8 @@ pub struct Live {
     pub(super) services: HashMap<String, Service>,
     pub(super) issuers: HashMap<IssuerName, LiveIssuer>,
     pub(super) limits: HashMap<LimitName, Arc<Limit>>,
+    pub(super) realms: Realms,
+    pub(super) token_services: TokenServices,
     /// The regions' names, by index, for metrics.
     pub(super) regions: Vec<String>,
 }
