@@ -21,8 +21,9 @@ pub use process::run;
 pub use service::GatewayService;
 
 use self::accounts::House;
-use crate::admin::{self, AdminState, Readiness};
+use crate::admin::{self, AdminState, Control, Readiness};
 use crate::base::clock::Clock;
+use crate::base::digest::Digest;
 use crate::base::random::Ids;
 use crate::config::diff;
 use crate::config::plan::{ListenerMode, Plan};
@@ -141,7 +142,7 @@ impl Gateway {
         });
         shared.show_certificates();
         let admin = match plan.admin {
-            Some(admin_plan) => Some(admin::serve(admin_plan.address, shared.admin_state())?),
+            Some(admin_plan) => Some(admin::serve(admin_plan.address, shared.admin_state(admin_plan.token))?),
             None => None,
         };
         #[expect(
@@ -315,11 +316,24 @@ impl Shared {
         self.metrics.render()
     }
 
-    fn admin_state(self: &Arc<Shared>) -> AdminState {
+    /// What an operator who has the token may work on.
+    fn control(self: &Arc<Shared>, token: Digest) -> Control {
+        let (realm, realms, store) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        Control {
+            token,
+            clock: self.options.clock.clone(),
+            realm: Arc::new(move |name| realm.live.load().realm(name)),
+            realms: Arc::new(move || realms.live.load().realm_names()),
+            store: Arc::new(move || store.house.get().map(|house| house.accounts().store().clone())),
+        }
+    }
+
+    fn admin_state(self: &Arc<Shared>, token: Option<Digest>) -> AdminState {
         let (readiness, metrics) = (Arc::clone(self), Arc::clone(self));
         AdminState {
             readiness: Arc::new(move || readiness.readiness()),
             metrics: Arc::new(move || metrics.render_metrics()),
+            control: token.map(|token| self.control(token)),
         }
     }
 

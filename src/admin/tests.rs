@@ -20,6 +20,7 @@ fn start(readiness: Arc<Mutex<Readiness>>) -> Handle {
     let state = AdminState {
         readiness: Arc::new(move || readiness.lock().unwrap().clone()),
         metrics: Arc::new(|| "# HELP a_total A.\n".to_owned()),
+        control: None,
     };
     serve(([127, 0, 0, 1], 0).into(), state).unwrap()
 }

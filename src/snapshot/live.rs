@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::own::{Realms, TokenServices};
+use crate::accounts::Realm;
 use crate::auth::jwt::Issuer;
-use crate::identity::{IssuerName, LimitName};
+use crate::identity::{IssuerName, LimitName, RealmName};
 use crate::jose::key_ring::KeyRing;
 use crate::limits::Limit;
 use crate::telemetry::metrics::{EndpointReading, Metrics};
@@ -62,6 +63,18 @@ impl Live {
             .iter()
             .find(|(_, issuer)| !issuer.ring.ready())
             .map(|(name, _)| name.to_string())
+    }
+
+    /// The realm of that name.
+    pub fn realm(&self, name: &RealmName) -> Option<Arc<Realm>> {
+        self.realms.get(name).cloned()
+    }
+
+    /// The names of all realms, sorted.
+    pub fn realm_names(&self) -> Vec<RealmName> {
+        let mut names: Vec<RealmName> = self.realms.keys().cloned().collect();
+        names.sort();
+        names
     }
 
     /// Brings the metrics that are read at a scrape up to date.

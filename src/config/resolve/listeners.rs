@@ -145,7 +145,10 @@ pub(super) fn admin(
             "give the admin listener an address that clients do not reach",
         );
     }
-    Some(AdminPlan { address })
+    Some(AdminPlan {
+        address,
+        token: None,
+    })
 }
 
 pub(super) fn regions(raw: &Named<RawRegion>, scope: &mut Scope<'_>) -> Vec<RegionPlan> {
