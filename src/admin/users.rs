@@ -146,7 +146,7 @@ pub(super) async fn create(
     let name = AccountName::try_from(new.name.trim()).map_err(|bad| Refusal::bad(format!("`name` {bad}")))?;
     let key = realm.key_of(name.as_str(), None).ok_or_else(|| Refusal::bad("`name` is no name"))?;
     realm
-        .check_name(&key)
+        .check_name(name.as_str())
         .map_err(|bad| Refusal::bad(format!("`name`: {bad}")))?;
     // A name of the file hides one of the store, so it could never sign in.
     if realm.user_by_key(&key).await?.is_some() {
