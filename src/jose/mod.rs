@@ -1,6 +1,7 @@
 //! Floor 2: signed tokens (RFC 7515, 7517, 7518, 7519, 8037). What may be trusted of a token, by which key, is decided here and
 //! nowhere else; the rest of the program sees only claims that were verified.
 
+pub mod access_token;
 pub mod algorithm;
 pub mod claims;
 pub mod compact;

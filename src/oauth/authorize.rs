@@ -12,12 +12,13 @@ use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Method, Response, StatusCode};
 
+use super::answers::bug;
 use super::asked::{self, Asked};
 use super::authorize_step::scope;
 use super::errors::OAuthError;
 use super::pages::{self, Notice, Question};
-use super::redirect_uri::with_parameters;
-use super::service::{AuthorizationRefused, AuthorizationRequest, Granted, TokenService};
+use super::authorization::{AnsweredBy, AuthorizationRefused, AuthorizationRequest, Consent};
+use super::service::TokenService;
 use super::sign_in::{LONGEST_BODY, not_stored, set_cookies};
 use crate::accounts::{Account, Directory, Opening, Outcome, Realm};
 use crate::base::digest::Digest;
@@ -72,9 +73,14 @@ impl Authorize {
     /// [`Rejection::StoreUnavailable`].
     pub async fn answer(&self, asked: &Asked<'_>, body: Body) -> Result<Response<Bytes>, Rejection> {
         // The target and the client are looked at first: to an address that is not registered nothing is sent at all.
-        let request = match self.service.authorization_request(asked.query).await? {
+        let query = asked.query.unwrap_or_default();
+        let request = match self.service.authorization_request(query, AnsweredBy::Redirect).await {
             Ok(request) => request,
-            Err(refused) => return Ok(self.refused(&refused)),
+            Err(AuthorizationRefused::Shown(refused)) => {
+                return Ok(pages::refused(StatusCode::BAD_REQUEST, refused.description));
+            }
+            Err(AuthorizationRefused::Sent { location, refused: _ }) => return Ok(pages::see_other(&location)),
+            Err(AuthorizationRefused::Rejected(rejection)) => return Err(rejection),
         };
         if *asked.method == Method::POST {
             self.decide(asked, body, &request).await
@@ -89,13 +95,13 @@ impl Authorize {
         request: &AuthorizationRequest,
     ) -> Result<Response<Bytes>, Rejection> {
         let Some(visitor) = self.visitor(asked).await? else {
-            return Ok(pages::sign_in(request.application_name(), "", Notice::None));
+            return Ok(pages::sign_in(&request.client.application.name, "", Notice::None));
         };
         Ok(pages::consent(&Question {
-            application: request.application_name(),
+            application: &request.client.application.name,
             account: visitor.account.name.as_str(),
-            scopes: request.scopes().iter().map(crate::identity::Scope::as_str).collect(),
-            redirect_uri: request.redirect_uri(),
+            scopes: request.scopes.iter().map(crate::identity::Scope::as_str).collect(),
+            redirect_uri: &self.denied(request)?,
             proof: &visitor.proof,
         }))
     }
@@ -137,7 +143,7 @@ impl Authorize {
                 }
                 match field("decision")? {
                     Some("allow") => self.allow(asked, request, &visitor).await,
-                    Some("deny") => Ok(self.send_back(request, &[("error", OAuthError::AccessDenied.as_str())])),
+                    Some("deny") => Ok(pages::see_other(&self.denied(request)?)),
                     Some("switch") => self.leave(asked, &visitor).await,
                     Some(_) | None => Err(unreadable()),
                 }
@@ -154,7 +160,7 @@ impl Authorize {
         password: &str,
     ) -> Result<Response<Bytes>, Rejection> {
         let password = Secret::new(password.as_bytes().to_vec());
-        let again = |notice| Ok(pages::sign_in(request.application_name(), name, notice));
+        let again = |notice| Ok(pages::sign_in(&request.client.application.name, name, notice));
         let account = match self.realm.sign_in(name, None, password, asked.now).await {
             Outcome::Welcome(account) => account,
             Outcome::Wrong | Outcome::Locked { .. } => return again(Notice::Wrong),
@@ -163,7 +169,7 @@ impl Authorize {
         };
         let new = Opening {
             account: &account,
-            client_id: Some(request.client_id().clone()),
+            client_id: Some(request.client.application.client_id.clone()),
             replaces: self.visitor(asked).await?.map(|visitor| visitor.session),
         };
         let opened = self.realm.open_session(new, asked.now).await.map_err(not_stored)?;
@@ -181,17 +187,19 @@ impl Authorize {
         visitor: &Visitor,
     ) -> Result<Response<Bytes>, Rejection> {
         let account = &visitor.account;
-        let Ok(scope) = scope(account, None, request.bound_to(), &self.directory) else {
-            return Ok(self.send_back(request, &[("error", OAuthError::AccessDenied.as_str())]));
+        let bound = request.client.application.tenant.as_ref();
+        let Ok(scope) = scope(account, None, bound, &self.directory) else {
+            return Ok(pages::see_other(&self.denied(request)?));
         };
-        let granted = Granted {
+        let consent = Consent {
             user: account.id,
             customer: account.customer.clone(),
             tenant: scope.tenant,
             roles: scope.roles,
         };
-        let code = self.service.grant_code(request, granted, asked.now).await?;
-        Ok(self.send_back(request, &[("code", code.reveal())]))
+        let code = self.service.grant_code(request, consent, asked.now).await?;
+        let location = self.service.code_location(request, &code);
+        Ok(pages::see_other(&location.ok_or_else(nowhere)?))
     }
 
     /// Ends the session, and asks anew who is there.
@@ -203,29 +211,10 @@ impl Authorize {
         Ok(pages::see_other(&self.here(asked)))
     }
 
-    /// Back to the application, with what it said and who we are (RFC 9207).
-    fn send_back(&self, request: &AuthorizationRequest, said: &[(&str, &str)]) -> Response<Bytes> {
-        let mut parameters = said.to_vec();
-        if let Some(state) = request.state() {
-            parameters.push(("state", state));
-        }
-        parameters.push(("iss", self.service.issuer()));
-        pages::see_other(&with_parameters(request.redirect_uri(), &parameters))
-    }
-
-    fn refused(&self, refused: &AuthorizationRefused) -> Response<Bytes> {
-        let said = refused.refused();
-        match refused.redirect() {
-            None => pages::refused(StatusCode::BAD_REQUEST, said.description),
-            Some((uri, state)) => {
-                let mut parameters = vec![("error", said.error.as_str()), ("error_description", said.description)];
-                if let Some(state) = state {
-                    parameters.push(("state", state));
-                }
-                parameters.push(("iss", self.service.issuer()));
-                pages::see_other(&with_parameters(uri, &parameters))
-            }
-        }
+    /// Back to the application with a no.
+    fn denied(&self, request: &AuthorizationRequest) -> Result<String, Rejection> {
+        let location = self.service.refusal_of(request, OAuthError::AccessDenied.into());
+        location.ok_or_else(nowhere)
     }
 
     /// Who has a live session of an account in use.
@@ -258,6 +247,11 @@ impl Authorize {
     fn here(&self, asked: &Asked<'_>) -> String {
         format!("?{}", asked.query.unwrap_or_default())
     }
+}
+
+/// A request that is answered by redirect has somewhere to go.
+fn nowhere() -> Rejection {
+    bug(&"an authorization request has no redirection URI")
 }
 
 /// Shows that the consent page was made for this session and this request. Who has not the session's id cannot make it; the

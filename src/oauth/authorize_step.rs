@@ -7,10 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 
-use super::answer::answered;
+use super::answers::planned;
 use super::asked::{self, Asked};
 use super::errors::OAuthError;
-use super::service::{Granted, TokenService};
+use super::authorization::{AnsweredBy, AuthorizationRefused, Consent};
+use super::service::TokenService;
 use crate::accounts::{Account, Directory, Realm, Right, tenancy};
 use crate::base::json_template::Filling;
 use crate::config::plan::{AuthorizeStepPlan, CodeField};
@@ -67,42 +68,51 @@ impl AuthorizeStep {
             Some(pointer) => named_tenant(asked, body, pointer).await?,
             None => None,
         };
-        let request = self.service.authorization_request(asked.query).await?;
-        let request = request.map_err(|refused| match refused.error() {
-            OAuthError::InvalidClient => Rejection::ClientUnknown("there is none of that name"),
-            OAuthError::UnauthorizedClient => Rejection::ClientUnknown("it may not ask for codes"),
-            OAuthError::InvalidRequest
-            | OAuthError::InvalidGrant
-            | OAuthError::UnsupportedGrantType
-            | OAuthError::InvalidScope
-            | OAuthError::AccessDenied
-            | OAuthError::UnsupportedResponseType
-            | OAuthError::ServerError
-            | OAuthError::TemporarilyUnavailable
-            | OAuthError::UnsupportedTokenType
-            | OAuthError::InvalidTarget
-            | OAuthError::InvalidToken
-            | OAuthError::InsufficientScope => Rejection::BadRequest(BadRequest::Parameters),
-        })?;
-        let scope = scope(account, named, request.bound_to(), &self.directory)?;
-        let granted = Granted {
+        let query = asked.query.unwrap_or_default();
+        let request = self.service.authorization_request(query, AnsweredBy::Body).await;
+        let request = request.map_err(refusal)?;
+        let scope = scope(account, named, request.client.application.tenant.as_ref(), &self.directory)?;
+        let consent = Consent {
             user: account.id,
             customer: account.customer.clone(),
             tenant: scope.tenant,
             roles: scope.roles,
         };
-        let code = self.service.grant_code(&request, granted, asked.now).await?;
+        let code = self.service.grant_code(&request, consent, asked.now).await?;
         let lifetime = self.service.code_lifetime().as_secs();
-        let body = self.plan.answer.json.render(|field| match field {
+        Ok(planned(&self.plan.answer, |field| match field {
             CodeField::Code => Filling::Text(Cow::Borrowed(code.reveal())),
             CodeField::ExpiresIn => Filling::Number(i64::try_from(lifetime).unwrap_or(i64::MAX)),
-            CodeField::State => match request.state() {
+            CodeField::State => match &request.state {
                 Some(state) => Filling::Text(Cow::Borrowed(state)),
                 None => Filling::Absent,
             },
             CodeField::Iss => Filling::Text(Cow::Borrowed(self.service.issuer())),
-        });
-        Ok(answered(&self.plan.answer, body))
+        }))
+    }
+}
+
+/// This is no endpoint of the RFC, so its errors have the look of the api.
+fn refusal(refused: AuthorizationRefused) -> Rejection {
+    let refused = match refused {
+        AuthorizationRefused::Rejected(rejection) => return rejection,
+        AuthorizationRefused::Shown(refused) | AuthorizationRefused::Sent { refused, .. } => refused,
+    };
+    match refused.error {
+        OAuthError::InvalidClient => Rejection::ClientUnknown(refused.description),
+        OAuthError::UnauthorizedClient => Rejection::ClientUnknown("it may not ask for codes"),
+        OAuthError::InvalidRequest
+        | OAuthError::InvalidGrant
+        | OAuthError::UnsupportedGrantType
+        | OAuthError::InvalidScope
+        | OAuthError::AccessDenied
+        | OAuthError::UnsupportedResponseType
+        | OAuthError::ServerError
+        | OAuthError::TemporarilyUnavailable
+        | OAuthError::UnsupportedTokenType
+        | OAuthError::InvalidTarget
+        | OAuthError::InvalidToken
+        | OAuthError::InsufficientScope => Rejection::BadRequest(BadRequest::Parameters),
     }
 }
 

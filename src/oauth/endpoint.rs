@@ -7,9 +7,10 @@ use http::Response;
 
 use super::asked::Asked;
 use super::authorize::Authorize;
-use super::authorize_step::AuthorizeStep;
+use super::authorize_step::{AuthorizeStep, user_of};
 use super::mint_client::MintClient;
-use super::service::{Call, TokenService};
+use super::call::Call;
+use super::service::TokenService;
 use super::sign_in::SignIn;
 use super::sign_out::SignOut;
 use crate::config::plan::{DeleteTokenPlan, MetadataPlan, TokenEndpointPlan};
@@ -58,10 +59,11 @@ impl Endpoint {
             Endpoint::Token(service, plan) => service.token(plan, call(asked, body)).await,
             Endpoint::Revoke(service) => service.revoke(call(asked, body)).await,
             Endpoint::Introspect(service) => service.introspect(call(asked, body)).await,
-            Endpoint::Metadata(service, plan) => service.metadata(plan, call(asked, body)),
-            Endpoint::Keys(service) => service.key_set(call(asked, body)),
+            Endpoint::Metadata(service, plan) => service.metadata(plan, &call(asked, body)),
+            Endpoint::Keys(service) => service.key_set(&call(asked, body)),
             Endpoint::DeleteToken(service, plan) => {
-                service.delete_token(plan, asked.permit, call(asked, body)).await
+                let caller = user_of(asked, service.realm())?.id;
+                service.delete_token(plan, caller, call(asked, body)).await
             }
         }
     }
@@ -72,6 +74,8 @@ fn call<'r>(asked: &Asked<'r>, body: Body) -> Call<'r> {
         method: asked.method,
         headers: asked.headers,
         query: asked.query,
+        scheme: asked.scheme,
+        authority: asked.authority,
         tenant: asked.tenant,
         body,
         now: asked.now,

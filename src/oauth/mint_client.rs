@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 
-use super::answer::answered;
+use super::answers::{bug, planned};
 use super::asked::Asked;
 use super::authorize_step::{named_tenant, scope, user_of};
 use super::client;
@@ -78,17 +78,15 @@ impl MintClient {
         let store = self.realm.accounts().store();
         match store.create_application(application, by).await.map_err(not_stored)? {
             Creation::Created => {}
-            // 128 random bits were drawn twice.
-            Creation::Exists => return Err(Rejection::Internal(0xc11e)),
+            Creation::Exists => return Err(bug(&"128 random bits were drawn twice")),
         }
-        let body = self.plan.answer.json.render(|field| {
+        Ok(planned(&self.plan.answer, |field| {
             Filling::Text(Cow::Borrowed(match field {
                 MintField::ClientId => client_id.as_str(),
                 MintField::ClientSecret => secret.reveal(),
                 MintField::Customer => tenant.as_str(),
             }))
-        });
-        Ok(answered(&self.plan.answer, body))
+        }))
     }
 
     /// The application by which credentials are made.

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq as _;
 
 use super::errors::{OAuthError, Refused};
+use crate::base::digest::Digest;
 
 /// The `code_challenge` of an authorization request: SHA-256 of the verifier (section 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,18 @@ pub fn check(challenge: Option<&Challenge>, verifier: Option<&str>) -> Result<()
                 Err(OAuthError::InvalidGrant.because("The code verifier does not fit the code challenge"))
             }
         }
+    }
+}
+
+/// The digest of the `code_verifier` of a token request, for a store that compares it with the challenge itself.
+///
+/// # Errors
+/// `invalid_request` for one that is none.
+pub fn presented(verifier: Option<&str>) -> Result<Option<Digest>, Refused> {
+    match verifier {
+        None => Ok(None),
+        Some(verifier) if is_verifier(verifier) => Ok(Some(Digest::of(verifier))),
+        Some(_) => Err(OAuthError::InvalidRequest.because("The code verifier is malformed")),
     }
 }
 

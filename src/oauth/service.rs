@@ -1,49 +1,113 @@
-//! STUB of g's, to compile against until f's is there.
-#![allow(missing_docs, unused, clippy::unused_async)]
-use crate::accounts::Account;
-use crate::base::clock::UnixTime;
-use crate::base::token_value::TokenValue;
-use crate::config::plan::{DeleteTokenPlan, MetadataPlan, TokenEndpointPlan};
-use crate::auth::access::Permit;
-use crate::http::body::Body;
-use crate::identity::*;
-use super::{OAuthError, Refused};
-use crate::rejection::Rejection;
-use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+//! A token service: an authorization server (RFC 6749) for the users and applications of one realm.
+
+use std::sync::Arc;
 use std::time::Duration;
-#[derive(Debug)]
-pub struct TokenService;
-#[derive(Debug)]
-pub struct Call<'r> { pub method: &'r Method, pub headers: &'r HeaderMap, pub query: Option<&'r str>, pub tenant: Option<&'r str>, pub body: Body, pub now: UnixTime }
-pub struct Granted { pub user: UserId, pub customer: Option<CustomerId>, pub tenant: Option<TenantId>, pub roles: Vec<Role> }
-#[derive(Debug)]
-pub struct AuthorizationRequest { client: ClientId }
-pub struct AuthorizationRefused;
-pub struct Tokens { pub access: TokenValue, pub expires_at: UnixTime }
-impl AuthorizationRefused {
-    pub fn refused(&self) -> Refused { OAuthError::ServerError.into() }
-    pub fn error(&self) -> OAuthError { OAuthError::ServerError }
-    pub fn redirect(&self) -> Option<(&str, Option<&str>)> { None }
+
+use http::HeaderValue;
+
+use crate::accounts::{Directory, Realm};
+use crate::config::plan::{AccessFormat, TokenServicePlan};
+use crate::jose::access_token;
+use crate::jose::key_store::KeyStore;
+use crate::jose::verify::Policy;
+use crate::store::Store;
+
+/// A token service of the configuration, ready to answer. The endpoints are methods, each in the file of its name; they
+/// hold nothing of a request, so one service answers all.
+pub struct TokenService {
+    plan: TokenServicePlan,
+    realm: Arc<Realm>,
+    directory: Arc<Directory>,
+    signing: Option<Signing>,
+    challenge: HeaderValue,
 }
-impl AuthorizationRequest {
-    pub fn client_id(&self) -> &ClientId { &self.client }
-    pub fn application_name(&self) -> &str { "" }
-    pub fn bound_to(&self) -> Option<&TenantId> { None }
-    pub fn scopes(&self) -> &[Scope] { &[] }
-    pub fn redirect_uri(&self) -> &str { "" }
-    pub fn state(&self) -> Option<&str> { None }
+
+/// By what a service signs, and verifies, its tokens.
+#[derive(Debug)]
+pub(super) struct Signing {
+    pub(super) keys: Arc<KeyStore>,
+    pub(super) policy: Policy,
 }
+
+/// The plan asks for signed tokens and there are no keys for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token service that signs its tokens needs keys")]
+pub struct NoKeys;
+
 impl TokenService {
-    pub async fn authorization_request(&self, query: Option<&str>) -> Result<Result<AuthorizationRequest, AuthorizationRefused>, Rejection> { Err(Rejection::RouteGone) }
-    pub async fn grant_code(&self, r: &AuthorizationRequest, g: Granted, now: UnixTime) -> Result<TokenValue, Rejection> { Err(Rejection::RouteGone) }
-    pub async fn issue_for_sign_in(&self, a: &Account, c: Option<ClientId>, now: UnixTime) -> Result<Tokens, Rejection> { Err(Rejection::RouteGone) }
-    pub fn issuer(&self) -> &str { "" }
-    pub fn code_lifetime(&self) -> Duration { Duration::ZERO }
-    pub async fn token(&self, p: &TokenEndpointPlan, c: Call<'_>) -> Result<Response<Bytes>, Rejection> { Err(Rejection::RouteGone) }
-    pub async fn revoke(&self, c: Call<'_>) -> Result<Response<Bytes>, Rejection> { Err(Rejection::RouteGone) }
-    pub async fn introspect(&self, c: Call<'_>) -> Result<Response<Bytes>, Rejection> { Err(Rejection::RouteGone) }
-    pub fn metadata(&self, p: &MetadataPlan, c: Call<'_>) -> Result<Response<Bytes>, Rejection> { Err(Rejection::RouteGone) }
-    pub fn key_set(&self, c: Call<'_>) -> Result<Response<Bytes>, Rejection> { Err(Rejection::RouteGone) }
-    pub async fn delete_token(&self, p: &DeleteTokenPlan, permit: &Permit, c: Call<'_>) -> Result<Response<Bytes>, Rejection> { Err(Rejection::RouteGone) }
+    /// The service of a plan. `keys` are opened from the folder that the plan names, by whoever shares them with the
+    /// authenticator that verifies; opaque tokens need none.
+    ///
+    /// # Errors
+    /// [`NoKeys`].
+    pub fn new(
+        plan: &TokenServicePlan,
+        realm: Arc<Realm>,
+        directory: Arc<Directory>,
+        keys: Option<Arc<KeyStore>>,
+    ) -> Result<Arc<TokenService>, NoKeys> {
+        let signing = match &plan.access.format {
+            AccessFormat::Opaque => None,
+            AccessFormat::Jwt { .. } => {
+                let keys = keys.ok_or(NoKeys)?;
+                let policy = access_token::policy(&plan.issuer, &plan.audience, keys.algorithm());
+                Some(Signing { keys, policy })
+            }
+        };
+        // The name's grammar has nothing that would need quoting.
+        let challenge = HeaderValue::try_from(format!("Basic realm=\"{}\", charset=\"UTF-8\"", plan.name))
+            .unwrap_or(HeaderValue::from_static("Basic realm=\"token service\""));
+        Ok(Arc::new(TokenService {
+            plan: plan.clone(),
+            realm,
+            directory,
+            signing,
+            challenge,
+        }))
+    }
+
+    /// Its plan.
+    pub fn plan(&self) -> &TokenServicePlan {
+        &self.plan
+    }
+
+    /// `iss` of its tokens and answers (RFC 8414 section 2, RFC 9207 section 2).
+    pub fn issuer(&self) -> &str {
+        &self.plan.issuer
+    }
+
+    /// Whose users and applications.
+    pub fn realm(&self) -> &Arc<Realm> {
+        &self.realm
+    }
+
+    /// How long a code of it holds.
+    pub fn code_lifetime(&self) -> Duration {
+        self.plan.code_lifetime
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.realm.accounts().store()
+    }
+
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub(super) fn signing(&self) -> Option<&Signing> {
+        self.signing.as_ref()
+    }
+
+    /// What a client that did not authenticate is told (RFC 7617 section 2).
+    pub(super) fn challenge(&self) -> &HeaderValue {
+        &self.challenge
+    }
+}
+
+impl std::fmt::Debug for TokenService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenService")
+            .field("name", &self.plan.name)
+            .finish_non_exhaustive()
+    }
 }

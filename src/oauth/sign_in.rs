@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::Response;
 use http::header::SET_COOKIE;
 
-use super::answer::{answered, rfc3339};
+use super::answers::{bug, planned, unavailable};
 use super::asked::{self, Asked};
 use super::client;
+use super::issue::{Grant, Refreshing};
 use super::service::TokenService;
 use crate::accounts::{Account, Opened, Opening, Realm};
 use crate::base::clock::UnixTime;
@@ -28,7 +29,7 @@ use crate::http::cookie;
 use crate::identity::{ClientId, Role};
 use crate::rejection::{BadRequest, Rejection};
 use crate::store::StoreError;
-use crate::store::model::{AccessKey, ApplicationState, UserState};
+use crate::store::model::{AccessKey, Actor, ApplicationState, By, Origin, UserState};
 use crate::store::outcome::Access;
 
 /// A body of a sign-in has a name, a password (1 KiB at most) and little else.
@@ -219,14 +220,13 @@ impl SignIn {
         opened: &Opened,
     ) -> Result<Response<Bytes>, Rejection> {
         let csrf = plan.csrf.as_ref().map(|_| &opened.csrf);
-        let body = self.plan.answer.json.render(|field| match field {
+        let mut answer = planned(&self.plan.answer, |field| match field {
             SignInField::Token | SignInField::TokenType => Filling::Absent,
             SignInField::ExpiresIn => seconds_until(opened.expires_at, asked.now),
-            SignInField::ExpiresAt => Filling::Text(Cow::Owned(rfc3339(opened.expires_at))),
+            SignInField::ExpiresAt => Filling::Text(Cow::Owned(opened.expires_at.rfc3339())),
             SignInField::User => Filling::Text(Cow::Borrowed(account.name.as_str())),
             SignInField::Csrf => csrf.map_or(Filling::Absent, |csrf| Filling::Text(csrf.reveal().into())),
         });
-        let mut answer = answered(&self.plan.answer, body);
         for field in set_cookies(plan, asked.scheme, opened)? {
             answer.headers_mut().append(SET_COOKIE, field);
         }
@@ -240,16 +240,30 @@ impl SignIn {
         account: &Account,
         client: Option<ClientId>,
     ) -> Result<Response<Bytes>, Rejection> {
-        let tokens = service.issue_for_sign_in(account, client, asked.now).await?;
-        let body = self.plan.answer.json.render(|field| match field {
-            SignInField::Token => Filling::Text(tokens.access.reveal().into()),
+        let nobody = || ClientId::try_from(NO_CLIENT).map_err(|bad| bug(&bad));
+        let grant = Grant {
+            client_id: client.map_or_else(nobody, Ok)?,
+            user: Some(account.id),
+            customer: account.customer.clone(),
+            tenant: None,
+            scopes: service.plan().scopes.scopes().cloned().collect(),
+            roles: account.roles.clone(),
+            origin: Origin::SignIn,
+            audience: None,
+            until: None,
+            refreshing: Refreshing::Without,
+        };
+        let by = By::new(Actor::User(account.id), asked.now);
+        let tokens = service.issue(grant, by).await?;
+        let answer = planned(&self.plan.answer, |field| match field {
+            SignInField::Token => Filling::Text(tokens.access.as_str().into()),
             SignInField::TokenType => Filling::Text("Bearer".into()),
-            SignInField::ExpiresIn => seconds_until(tokens.expires_at, asked.now),
-            SignInField::ExpiresAt => Filling::Text(Cow::Owned(rfc3339(tokens.expires_at))),
+            SignInField::ExpiresIn => Filling::Number(tokens.expires_in),
+            SignInField::ExpiresAt => Filling::Text(Cow::Owned(tokens.expires_at.rfc3339())),
             SignInField::User => Filling::Text(Cow::Borrowed(account.name.as_str())),
             SignInField::Csrf => Filling::Absent,
         });
-        Ok(answered(&self.plan.answer, body))
+        Ok(answer)
     }
 }
 
@@ -272,7 +286,7 @@ pub(super) fn set_cookies(
             Scheme::Http => &cookie.http,
         };
         // What is random is letters, digits, `-` and `_`.
-        template.set(value.reveal()).map_err(|_| Rejection::Internal(0x5e55))
+        template.set(value.reveal()).map_err(|bad| bug(&bad))
     };
     let mut fields = vec![template(&plan.cookie, &opened.id)?];
     if let Some(csrf) = &plan.csrf {
@@ -314,8 +328,7 @@ fn unreadable() -> Rejection {
 }
 
 pub(super) fn not_stored(cause: StoreError) -> Rejection {
-    tracing::warn!(%cause, "the store did not do what an endpoint asked");
-    Rejection::StoreUnavailable
+    unavailable(&cause)
 }
 
 #[cfg(test)]

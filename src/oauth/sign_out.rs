@@ -4,9 +4,8 @@ use bytes::Bytes;
 use http::Response;
 use http::header::SET_COOKIE;
 
-use super::answer::answered;
+use super::answers::{planned, unavailable};
 use super::asked::Asked;
-use super::sign_in::not_stored;
 use crate::config::plan::{AnswerPlan, NoField, SessionCookie, SessionPlan};
 use crate::http::origin::Scheme;
 use crate::rejection::Rejection;
@@ -48,14 +47,14 @@ impl SignOut {
             let by = By::new(actor, asked.now);
             if let Some(session) = own.session() {
                 let ended = self.store.end_session(own.realm().clone(), session, by.clone());
-                ended.await.map_err(not_stored)?;
+                ended.await.map_err(|cause| unavailable(&cause))?;
             }
             if let Some(family) = own.family() {
                 let revoked = self.store.revoke_family(own.realm().clone(), family, by);
-                revoked.await.map_err(not_stored)?;
+                revoked.await.map_err(|cause| unavailable(&cause))?;
             }
         }
-        let mut answer = answered(&self.answer, self.answer.json.render(|never| match never {}));
+        let mut answer = planned(&self.answer, |never| match never {});
         for cookie in self.session.iter().flat_map(cookies_of) {
             let template = match asked.scheme {
                 Scheme::Https => &cookie.https,
