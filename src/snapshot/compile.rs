@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::live::LiveIssuer;
-use super::own::{self, Makings, TokenServices};
+use super::own::{self, Makings};
 use super::{Backend, Fixed, Live, Route, Target, View};
 use crate::accounts::{Accounts, Directory};
 use crate::auth::access::{Access, RequiredClaims};
@@ -68,12 +68,16 @@ impl View {
         recorder: &Arc<Recorder>,
     ) -> Result<(View, Live), CompileError> {
         let directory = Arc::new(Directory::new(&plan.customers, &plan.regions));
+        let realms = own::realms(plan, old, accounts, recorder)?;
+        let key_stores = own::key_stores(plan, old, recorder)?;
+        let token_services = own::token_services(plan, &realms, &key_stores, &directory)?;
         let live = Live {
             services: services(plan, old, shards)?,
             issuers: issuers(plan, old, recorder)?,
             limits: limits(plan, old, &directory, recorder),
-            realms: own::realms(plan, old, accounts, recorder)?,
-            token_services: TokenServices::default(),
+            realms,
+            key_stores,
+            token_services,
             regions: plan
                 .regions
                 .iter()

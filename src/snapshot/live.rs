@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::own::{Realms, TokenServices};
+use super::own::{KeyStores, Realms, TokenServices};
 use crate::accounts::Realm;
 use crate::auth::jwt::Issuer;
 use crate::identity::{IssuerName, LimitName, RealmName};
@@ -20,6 +20,7 @@ pub struct Live {
     pub(super) issuers: HashMap<IssuerName, LiveIssuer>,
     pub(super) limits: HashMap<LimitName, Arc<Limit>>,
     pub(super) realms: Realms,
+    pub(super) key_stores: KeyStores,
     pub(super) token_services: TokenServices,
     /// The regions' names, by index, for metrics.
     pub(super) regions: Vec<String>,
@@ -40,6 +41,9 @@ impl Live {
         }
         for issuer in self.issuers.values() {
             issuer.ring.start();
+        }
+        for keys in self.key_stores.values() {
+            keys.start();
         }
         let names = futures_util::future::join_all(
             self.services

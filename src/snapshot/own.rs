@@ -7,9 +7,11 @@ use super::compile::{CompileError, refused};
 use super::live::Live;
 use crate::accounts::{Accounts, Directory, Realm};
 use crate::config::plan::{
-    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, TargetPlan,
+    AccessFormat, ApiPlan, Plan, RealmPlan, RealmRef, ServiceRef, SessionPlan, SignInGives, TargetPlan,
+    TokenServicePlan,
 };
 use crate::identity::{IssuerName, RealmName, RouteName};
+use crate::jose::key_store::KeyStore;
 use crate::oauth::authorize::Authorize;
 use crate::oauth::authorize_step::AuthorizeStep;
 use crate::oauth::mint_client::MintClient;
@@ -21,6 +23,8 @@ use crate::telemetry::record::Recorder;
 
 /// Realms by name.
 pub(super) type Realms = HashMap<RealmName, Arc<Realm>>;
+/// Signing keys by the name of their service.
+pub(super) type KeyStores = HashMap<IssuerName, Arc<KeyStore>>;
 /// Token services by name.
 pub(super) type TokenServices = HashMap<IssuerName, Arc<TokenService>>;
 
@@ -31,13 +35,46 @@ pub(super) fn realms(
     accounts: Option<&Arc<Accounts>>,
     recorder: &Recorder,
 ) -> Result<Realms, CompileError> {
-    let realm = |realm: &crate::config::plan::RealmPlan| {
+    let realm = |realm: &RealmPlan| {
         let accounts = accounts.ok_or_else(|| refused("realm", &realm.name, "no store is open"))?;
         let metrics = recorder.metrics().sign_in(realm.name.as_str());
         let at_work = Realm::carried(realm, accounts, metrics, old.realms.get(&realm.name));
         Ok((realm.name.clone(), at_work))
     };
     plan.realms.iter().map(realm).collect()
+}
+
+/// The keys of the services of `plan` that sign. Those that are at work already go on.
+pub(super) fn key_stores(plan: &Plan, old: &Live, recorder: &Recorder) -> Result<KeyStores, CompileError> {
+    let mut stores = KeyStores::default();
+    for service in &plan.services {
+        let AccessFormat::Jwt { algorithm, keys } = &service.access.format else {
+            continue;
+        };
+        let before = old.key_stores.get(&service.name);
+        let opened = KeyStore::carried(keys, (*algorithm).into(), recorder.clock().unix(), before);
+        let opened = opened.map_err(|cause| refused("token service", &service.name, cause))?;
+        stores.insert(service.name.clone(), opened);
+    }
+    Ok(stores)
+}
+
+/// The token services of `plan`. They hold nothing themselves, so a reload makes them anew.
+pub(super) fn token_services(
+    plan: &Plan,
+    realms: &Realms,
+    keys: &KeyStores,
+    directory: &Arc<Directory>,
+) -> Result<TokenServices, CompileError> {
+    let service = |service: &TokenServicePlan| {
+        let realm = (plan.realms.get(service.realm.index())).and_then(|realm| realms.get(&realm.name));
+        let realm = realm.ok_or_else(|| refused("token service", &service.name, "its realm is not there"))?;
+        let keys = keys.get(&service.name).cloned();
+        let made = TokenService::new(service, Arc::clone(realm), Arc::clone(directory), keys)
+            .map_err(|cause| refused("token service", &service.name, cause))?;
+        Ok((service.name.clone(), made))
+    };
+    plan.services.iter().map(service).collect()
 }
 
 /// What endpoints are made of.
