@@ -114,8 +114,8 @@ fn grants(tenants: Vec<TenantGrant>, every: Option<&[Role]>) -> Grants {
 pub struct Client {
     /// Its record. One of the file looks as if the system had made it in 1970.
     pub application: Application,
-    /// Roles of tokens that it gets by its own credentials. Of the file only.
-    pub roles: Vec<Role>,
+    /// Roles of tokens that it gets by its own credentials. The store knows none: then those hold that were granted.
+    pub roles: Option<Vec<Role>>,
     /// The owner by name, where the file names one whose identifier is not known yet.
     pub(super) owner_key: Option<AccountKey>,
 }
@@ -125,7 +125,7 @@ impl Client {
     pub fn of_store(application: Application) -> Client {
         Client {
             application,
-            roles: Vec::new(),
+            roles: None,
             owner_key: None,
         }
     }
@@ -148,7 +148,7 @@ impl Client {
                 created_at: UnixTime(0),
                 created_by: Actor::System,
             },
-            roles: plan.roles.clone(),
+            roles: Some(plan.roles.clone()),
             owner_key: plan
                 .owner
                 .as_ref()

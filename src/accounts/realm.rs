@@ -180,7 +180,7 @@ impl Realm {
         if let Some(user) = self.users.get(&id) {
             return Ok(Some(Arc::clone(&user.account)));
         }
-        let found = self.accounts.store.user(self.plan.name.clone(), id).await?;
+        let found = self.accounts.store().user(self.plan.name.clone(), id).await?;
         // One whose name the file has taken over is somebody else now.
         Ok(found
             .filter(|user| !self.keys.contains_key(&user.key))
@@ -204,7 +204,7 @@ impl Realm {
             }));
         }
         let name = self.plan.name.clone();
-        let Some(user) = self.accounts.store.user_by_key(name, key.clone()).await? else {
+        let Some(user) = self.accounts.store().user_by_key(name, key.clone()).await? else {
             return Ok(None);
         };
         let stored = user.password.clone();
@@ -232,7 +232,7 @@ impl Realm {
             return Ok(Some(Arc::clone(client)));
         }
         let name = self.plan.name.clone();
-        let found = self.accounts.store.application(name, client_id.clone()).await?;
+        let found = self.accounts.store().application(name, client_id.clone()).await?;
         Ok(found.map(|application| Arc::new(Client::of_store(application))))
     }
 

@@ -11,7 +11,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::future::Future;
 use std::hash::BuildHasher;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -129,6 +131,9 @@ pub struct Reading<T> {
     pub lock: Option<(RealmName, AccountKey, Option<UnixTime>)>,
 }
 
+/// A look-up under way. Boxed, since none is on the way of a warm request.
+pub type Read<'r, T, E> = Pin<Box<dyn Future<Output = Result<Reading<T>, E>> + Send + 'r>>;
+
 /// Things change faster than they can be read. Fail closed: 503.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what is read of the store changes while it is read")]
@@ -182,9 +187,9 @@ impl Cells {
     ///
     /// # Errors
     /// Those of `read`; `Err(None)` when it cannot be settled.
-    pub async fn observe<T, E>(
+    pub async fn observe<'r, T, E>(
         &self,
-        read: impl AsyncFn() -> Result<Reading<T>, E>,
+        read: impl Fn() -> Read<'r, T, E>,
     ) -> Result<(T, Marks), Observed<E>> {
         let mut held: Option<(Vec<Thing>, Marks)> = None;
         for _ in 0..MOST_READS {

@@ -1,5 +1,6 @@
-use std::cell::Cell as Count;
 use std::convert::Infallible;
+
+use std::sync::atomic::{AtomicBool, AtomicU8};
 
 use futures_util::FutureExt as _;
 
@@ -50,10 +51,15 @@ fn attempts(cells: &Cells, name: &str, until: Option<i64>) {
     );
 }
 
+/// A look-up that has found this.
+fn read<T: Send + 'static>(reading: Reading<T>) -> Read<'static, T, Infallible> {
+    Box::pin(std::future::ready(Ok(reading)))
+}
+
 /// Marks of a read during which nothing happens.
 fn quiet(cells: &Cells, of: Vec<Thing>, lock: Option<Option<i64>>) -> Marks {
-    let read = async || {
-        Ok::<_, Infallible>(Reading {
+    let read = || {
+        read(Reading {
             value: (),
             of: of.clone(),
             lock: lock.map(|until| (realm(), key("alice"), until.map(UnixTime))),
@@ -171,39 +177,39 @@ fn when_changes_were_missed_everything_is_read_anew() {
 #[test]
 fn what_is_revoked_while_it_is_read_is_read_again() {
     let cells = Cells::default();
-    let (reads, revoked) = (Count::new(0), Count::new(false));
-    let read = async || {
-        reads.set(reads.get() + 1);
-        let live = !revoked.get();
-        if !revoked.replace(true) {
+    let (reads, revoked) = (AtomicU8::new(0), AtomicBool::new(false));
+    let look_up = || {
+        reads.fetch_add(1, Ordering::AcqRel);
+        let live = !revoked.swap(true, Ordering::AcqRel);
+        if live {
             changed(&cells, Change::FamilyRevoked(FamilyId::from_bytes([2; 16])));
         }
-        Ok::<_, Infallible>(Reading {
+        read(Reading {
             value: live,
             of: things(),
             lock: None,
         })
     };
-    let (live, _) = cells.observe(read).now_or_never().unwrap().unwrap();
+    let (live, _) = cells.observe(look_up).now_or_never().unwrap().unwrap();
     assert!(!live);
-    assert_eq!(reads.get(), 2);
+    assert_eq!(reads.into_inner(), 2);
 }
 
 /// The same with the revocation at any later moment: either it is in what was read, or in the cells.
 #[test]
 fn a_change_during_the_second_read_is_in_the_cells() {
     let cells = Cells::default();
-    let reads = Count::new(0);
-    let read = async || {
-        reads.set(reads.get() + 1);
+    let reads = AtomicU8::new(0);
+    let look_up = || {
+        let number = reads.fetch_add(1, Ordering::AcqRel) + 1;
         user_changed(&cells);
-        Ok::<_, Infallible>(Reading {
-            value: reads.get(),
+        read(Reading {
+            value: number,
             of: things(),
             lock: Some((realm(), key("alice"), None)),
         })
     };
-    let (value, marks) = cells.observe(read).now_or_never().unwrap().unwrap();
+    let (value, marks) = cells.observe(look_up).now_or_never().unwrap().unwrap();
     assert_eq!(value, 2, "it settles although something changes each time");
     assert_eq!(marks.state(&cells, NOW), State::Stale);
 }
@@ -212,21 +218,23 @@ fn a_change_during_the_second_read_is_in_the_cells() {
 fn a_lock_that_comes_or_goes_while_it_is_read_is_not_lost() {
     for (first, then) in [(None, Some(2_000)), (Some(2_000), None)] {
         let cells = Cells::default();
-        let locked = Count::new(first);
-        let read = async || {
-            let until = locked.get().map(UnixTime);
-            // It is read, and then it changes: once before the cells are held, once after.
-            if locked.get() == first {
-                locked.set(then);
+        let is_changed = AtomicBool::new(false);
+        let look_up = || {
+            // It is read, and then it changes, before the cells are held.
+            let until = if is_changed.swap(true, Ordering::AcqRel) {
+                then
+            } else {
                 attempts(&cells, "alice", then);
-            }
-            Ok::<_, Infallible>(Reading {
+                first
+            };
+            let until = until.map(UnixTime);
+            read(Reading {
                 value: (),
                 of: things(),
                 lock: Some((realm(), key("alice"), until)),
             })
         };
-        let ((), marks) = cells.observe(read).now_or_never().unwrap().unwrap();
+        let ((), marks) = cells.observe(look_up).now_or_never().unwrap().unwrap();
         let wanted = match then {
             Some(until) => State::Suspended {
                 until: UnixTime(until),
@@ -240,17 +248,17 @@ fn a_lock_that_comes_or_goes_while_it_is_read_is_not_lost() {
 #[test]
 fn what_never_settles_is_refused() {
     let cells = Cells::default();
-    let reads = Count::new(0_u8);
-    let read = async || {
-        reads.set(reads.get() + 1);
+    let reads = AtomicU8::new(0);
+    let look_up = || {
+        let number = reads.fetch_add(1, Ordering::AcqRel);
         user_changed(&cells);
-        Ok::<_, Infallible>(Reading {
+        read(Reading {
             value: (),
-            of: vec![Thing::Family(FamilyId::from_bytes([reads.get(); 16]))],
+            of: vec![Thing::Family(FamilyId::from_bytes([number; 16]))],
             lock: None,
         })
     };
-    let refused = cells.observe(read).now_or_never().unwrap();
+    let refused = cells.observe(look_up).now_or_never().unwrap();
     assert_eq!(refused.err(), Some(Observed::Unsettled(Unsettled)));
 }
 
@@ -280,7 +288,6 @@ fn cells_that_nobody_holds_go() {
 /// Threads that look up and threads that revoke: what is acknowledged as revoked is never found live afterwards.
 #[test]
 fn under_load_nothing_that_was_revoked_stays_remembered_as_live() {
-    use std::sync::atomic::AtomicBool;
     const ROUNDS: u32 = 2_000;
     let cells = Cells::default();
     for round in 0..ROUNDS {
@@ -290,14 +297,14 @@ fn under_load_nothing_that_was_revoked_stays_remembered_as_live() {
         let revoked = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let lookup = scope.spawn(|| {
-                let read = async || {
-                    Ok::<_, Infallible>(Reading {
+                let look_up = || {
+                    read(Reading {
                         value: !revoked.load(Ordering::Acquire),
                         of: vec![Thing::Family(family)],
                         lock: None,
                     })
                 };
-                cells.observe(read).now_or_never().unwrap().unwrap()
+                cells.observe(look_up).now_or_never().unwrap().unwrap()
             });
             // As a store does: commit, tell, answer.
             revoked.store(true, Ordering::Release);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 
@@ -33,6 +34,9 @@ use crate::upstream::Service;
 
 /// At most so much of a body is held while its items are counted (1 MiB).
 const HELD_FOR_COUNTING: u64 = 1 << 20;
+
+/// And at most for so long where no backend says otherwise: what an exchange may take by default.
+const COUNTED_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 /// A part of the plan that cannot be put to work.
 #[derive(Debug, thiserror::Error)]
@@ -263,10 +267,10 @@ impl Parts<'_> {
                 None => Limits::new(api.name.clone(), route.name.clone(), limits),
             },
             client: route.target.client_source(),
-            items: route
-                .items
-                .as_ref()
-                .map(|items| ItemCap::new(items, HELD_FOR_COUNTING.min(route.body_limit))),
+            items: route.items.as_ref().map(|items| {
+                let hold = HELD_FOR_COUNTING.min(route.body_limit);
+                ItemCap::new(items, hold, self.whole_time(&route.target))
+            }),
             region: api.region.clone(),
             outgoing: Arc::clone(outgoing),
             body_limit: route.body_limit,
@@ -277,6 +281,28 @@ impl Parts<'_> {
                 .route(api.name.as_str(), route.name.as_str()),
             target: self.target(api, &route.name, &route.target)?,
         })
+    }
+
+    /// How long a call to `target` may take. A body that is counted is not under way to a backend yet, whose deadlines
+    /// would hold it.
+    fn whole_time(&self, target: &TargetPlan) -> Duration {
+        match target {
+            TargetPlan::Backend { backend, .. } => (self.plan.backends.get(backend.index()))
+                .map_or(COUNTED_WITHIN, |backend| backend.timeouts.whole),
+            TargetPlan::Respond(_)
+            | TargetPlan::Gone
+            | TargetPlan::SignIn(_)
+            | TargetPlan::SignOut(_)
+            | TargetPlan::Authorize(_)
+            | TargetPlan::AuthorizeStep(_)
+            | TargetPlan::MintClient(_)
+            | TargetPlan::Token(_)
+            | TargetPlan::Revoke(_)
+            | TargetPlan::Introspect(_)
+            | TargetPlan::Metadata(_)
+            | TargetPlan::Keys(_)
+            | TargetPlan::DeleteToken(_) => COUNTED_WITHIN,
+        }
     }
 
     /// The issuer of a credential. The other kinds are in the plan before they are at work.

@@ -6,16 +6,15 @@ use http::{HeaderValue, Method};
 
 use super::apis::{World, credentials, issuer, limits};
 use super::backends::answer;
+use super::rewrite;
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef, Rewrite,
+    AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef,
     RoutePlan, TargetPlan,
 };
-use crate::config::raw::{RawApi, RawItems, RawRewrite, RawRoute, RawTarget};
+use crate::config::raw::{RawApi, RawItems, RawRoute, RawTarget};
 use crate::config::read::At;
-use crate::config::suggest;
-use crate::config::text;
 use crate::identity::RouteName;
 
 /// What routes get from their api.
@@ -449,7 +448,7 @@ fn target(raw: &RawRoute, scope: &mut Scope<'_>) -> Option<TargetPlan> {
     };
     match &raw.to.value {
         RawTarget::Backend(name) => {
-            let rewrite = rewrite(raw, scope);
+            let rewrite = rewrite::resolve(raw, scope);
             let index = scope.backends.find(name, scope.findings)?;
             Some(TargetPlan::Backend {
                 backend: BackendRef::new(index),
@@ -463,42 +462,6 @@ fn target(raw: &RawRoute, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::Gone => {
             only_backends(scope);
             Some(TargetPlan::Gone)
-        }
-    }
-}
-
-fn rewrite(raw: &RawRoute, scope: &mut Scope<'_>) -> Rewrite {
-    let path = &raw.path.value.0;
-    match raw.rewrite.as_ref().map(|at| &at.value) {
-        None => Rewrite::Keep,
-        Some(RawRewrite::StripPrefix(prefix)) => {
-            let text = &prefix.value.0;
-            let rest = path.strip_prefix(text.trim_end_matches('/'));
-            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-                scope.error(
-                    "contradiction",
-                    prefix.mark,
-                    format!("`{}` is not a prefix of `{path}`", prefix.shown(text)),
-                    "whole segments, as they stand in `path`",
-                );
-            }
-            Rewrite::StripPrefix(text.clone())
-        }
-        Some(RawRewrite::Template(template)) => {
-            let known: Vec<&str> = text::captures(path).collect();
-            for name in text::captures(&template.value.0).filter(|name| !known.contains(name)) {
-                let hint = if known.is_empty() {
-                    "the path captures nothing".to_owned()
-                } else {
-                    format!("the path captures {}", suggest::list(known.iter().copied()))
-                };
-                let message = format!(
-                    "`{path}` captures no `{name}`{}",
-                    suggest::did_you_mean(name, known.iter().copied())
-                );
-                scope.error("unknown-name", template.mark, message, hint);
-            }
-            Rewrite::Template(template.value.0.clone())
         }
     }
 }
