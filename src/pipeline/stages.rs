@@ -178,7 +178,7 @@ pub(super) async fn own(
         query: head.query(),
         tenant: captures.get("tenant"),
         authority: head.authority(),
-        scheme: forwarded::scheme(client.scheme, client.trust, request.headers()),
+        scheme: client.scheme,
         permit: admission.permit(),
         now: shard.clock().unix(),
     };

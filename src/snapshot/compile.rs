@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::credentials::Recognisers;
 use super::live::LiveIssuer;
 use super::own::{self, Makings};
 use super::{Backend, Fixed, Live, Route, Target, View};
 use crate::accounts::{Accounts, Directory};
-use crate::auth::access::{Access, RequiredClaims};
-use crate::auth::credentials::Credentials;
+use crate::auth::access::{Access, RequiredClaims, ScopeRule};
 use crate::auth::jwt::Issuer;
 use crate::config::plan::{
-    AccessPlan, ApiPlan, Authority, CredentialPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan,
+    AccessPlan, ApiPlan, CredentialPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan,
     RegionSource, RoutePlan, TargetPlan,
 };
 use crate::headers::Outgoing;
@@ -71,14 +71,20 @@ impl View {
         shards: usize,
         recorder: &Arc<Recorder>,
     ) -> Result<(View, Live), CompileError> {
-        let directory = Arc::new(Directory::new(&plan.customers, &plan.regions));
+        let directory = Directory::new(&plan.customers, &plan.regions);
+        let directory = Arc::new(match accounts {
+            Some(accounts) => directory.beside(Arc::clone(accounts.customers()), &plan.limits),
+            None => directory,
+        });
         let realms = own::realms(plan, old, accounts, recorder)?;
         let key_stores = own::key_stores(plan, old, recorder)?;
+        let recognisers = Recognisers::new(plan, old, &realms, &key_stores, recorder)?;
         let token_services = own::token_services(plan, &realms, &key_stores, &directory)?;
         let live = Live {
             services: services(plan, old, shards)?,
             issuers: issuers(plan, old, recorder)?,
             limits: limits(plan, old, &directory, recorder),
+            recognisers,
             realms,
             key_stores,
             token_services,
@@ -115,6 +121,7 @@ impl View {
             }
             let mut names = api.headers.clone();
             names.remove.extend(identity.iter().cloned());
+            names.remove.extend(api_key_headers(api));
             let outgoing = Arc::new(Outgoing::new(&names, api.tenant_selector.as_ref()));
             for route in &api.routes {
                 let compiled = parts.route(api, route, &outgoing)?;
@@ -136,6 +143,18 @@ impl View {
         };
         Ok((view, live))
     }
+}
+
+/// The headers that carry tokens somewhere in the api: a backend has no use for them.
+fn api_key_headers(api: &ApiPlan) -> impl Iterator<Item = HeaderName> {
+    let credentials = api.routes.iter().filter_map(|route| match &route.access {
+        AccessPlan::Public => None,
+        AccessPlan::Required { credentials, .. } => Some(credentials),
+    });
+    credentials.flatten().filter_map(|credential| match credential {
+        CredentialPlan::ApiKey { service: _, header } => Some(header.clone()),
+        CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::Basic(_) => None,
+    })
 }
 
 fn services(plan: &Plan, old: &Live, shards: usize) -> Result<HashMap<String, Service>, CompileError> {
@@ -238,20 +257,18 @@ impl Parts<'_> {
         route: &RoutePlan,
         outgoing: &Arc<Outgoing>,
     ) -> Result<Route, CompileError> {
-        let credentials = match &route.access {
-            AccessPlan::Public => Credentials::public(),
-            AccessPlan::Required { credentials, .. } => Credentials::bearer(
-                (credentials.iter())
-                    .map(|credential| self.issuer(route, credential))
-                    .collect::<Result<Vec<_>, _>>()?,
-            ),
-        };
+        let credentials = self.live.recognisers.of_route(self.plan, self.live, api, route)?;
         let access = Access::new(
             &route.access,
             self.needed_claims(api, route),
             Arc::clone(self.directory),
             api.tenant_selector.clone(),
         );
+        let access = access.with_scopes(if api.scope_methods {
+            ScopeRule::Methods
+        } else {
+            ScopeRule::Named
+        });
         let limits = route
             .limits
             .iter()
@@ -303,23 +320,6 @@ impl Parts<'_> {
             | TargetPlan::Keys(_)
             | TargetPlan::DeleteToken(_) => COUNTED_WITHIN,
         }
-    }
-
-    /// The issuer of a credential. The other kinds are in the plan before they are at work.
-    fn issuer(&self, route: &RoutePlan, credential: &CredentialPlan) -> Result<Arc<Issuer>, CompileError> {
-        let not_yet = |kind: &str| refused("route", &route.name, format!("{kind} cannot be asked for yet"));
-        let reference = match credential {
-            CredentialPlan::Bearer(Authority::Issuer(issuer)) => issuer,
-            CredentialPlan::Bearer(Authority::Service(_)) => return Err(not_yet("a token service's tokens")),
-            CredentialPlan::Bearer(Authority::Introspection(_)) => return Err(not_yet("introspection")),
-            CredentialPlan::Session => return Err(not_yet("a session")),
-            CredentialPlan::Basic(_) => return Err(not_yet("a password")),
-            CredentialPlan::ApiKey { .. } => return Err(not_yet("an api key")),
-        };
-        (self.plan.issuers.get(reference.index()))
-            .and_then(|plan| self.live.issuers.get(&plan.name))
-            .map(|live| Arc::clone(&live.issuer))
-            .ok_or_else(|| refused("route", &route.name, "its issuer is not there"))
     }
 
     /// The metrics of a backend, by region; the last is for calls without one.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::Recognisers;
 use super::own::{KeyStores, Realms, TokenServices};
 use crate::accounts::Realm;
 use crate::auth::jwt::Issuer;
@@ -19,6 +20,7 @@ pub struct Live {
     pub(super) services: HashMap<String, Service>,
     pub(super) issuers: HashMap<IssuerName, LiveIssuer>,
     pub(super) limits: HashMap<LimitName, Arc<Limit>>,
+    pub(super) recognisers: Recognisers,
     pub(super) realms: Realms,
     pub(super) key_stores: KeyStores,
     pub(super) token_services: TokenServices,

@@ -37,7 +37,7 @@ pub(super) fn realms(
 ) -> Result<Realms, CompileError> {
     let realm = |realm: &RealmPlan| {
         let accounts = accounts.ok_or_else(|| refused("realm", &realm.name, "no store is open"))?;
-        let metrics = recorder.metrics().sign_in(realm.name.as_str());
+        let metrics = recorder.metrics().sign_ins(realm.name.as_str());
         let at_work = Realm::carried(realm, accounts, metrics, old.realms.get(&realm.name));
         Ok((realm.name.clone(), at_work))
     };
