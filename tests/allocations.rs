@@ -122,7 +122,12 @@ fn no_stage_before_the_backends_header_allocates_for_a_remembered_token() {
     let mut caller = None;
     counts.push((
         "identify",
-        count(|| caller = route.credentials.identify(&Presented::get(call.headers()), clock).now_or_never()),
+        count(|| {
+            caller = route
+                .credentials
+                .identify(&Presented::get(call.headers()), clock)
+                .now_or_never()
+        }),
     ));
     let mut permit = None;
     let caller = caller.unwrap().unwrap();

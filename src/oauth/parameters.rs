@@ -148,7 +148,7 @@ impl<'t> Parameters<'t> {
     ///
     /// # Errors
     /// `invalid_request` for two that differ, or for any two where `repeats` has it so.
-    pub(super) fn once(&self, name: &str, repeats: Repeats) -> Result<Option<&str>, Refused> {
+    pub(super) fn once(&self, name: &'static str, repeats: Repeats) -> Result<Option<&str>, Refused> {
         let mut values = self.all(name);
         let first = values.next();
         if values.any(|other| repeats == Repeats::Never || Some(other) != first) {
@@ -158,25 +158,22 @@ impl<'t> Parameters<'t> {
     }
 
     /// All values of a parameter that may be given more than once, without those that are empty or come again.
-    pub(super) fn distinct(&self, name: &str) -> Vec<&str> {
+    pub(super) fn distinct(&self, name: &'static str) -> Vec<&str> {
         let mut values: Vec<&str> = self.all(name).filter(|value| !value.is_empty()).collect();
         values.sort_unstable();
         values.dedup();
         values
     }
 
-    fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+    fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
         self.iter()
             .filter(move |(own, _)| *own == name)
             .map(|(_, value)| value)
     }
 
     fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let of = |part: &'_ Option<form::Parameters<'t>>| part.as_ref().map(form::Parameters::iter);
-        of(&self.query)
-            .into_iter()
-            .flatten()
-            .chain(of(&self.form).into_iter().flatten())
+        let parts = [&self.query, &self.form];
+        parts.into_iter().flatten().flat_map(form::Parameters::iter)
     }
 }
 

@@ -330,7 +330,3 @@ fn unreadable() -> Rejection {
 pub(super) fn not_stored(cause: StoreError) -> Rejection {
     unavailable(&cause)
 }
-
-#[cfg(test)]
-#[path = "sign_in_tests.rs"]
-mod tests;

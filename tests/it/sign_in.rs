@@ -89,8 +89,14 @@ async fn a_sign_in_never_takes_an_id_that_it_is_given_and_ends_the_session_it_ca
     let second = world.call("POST", "/login", &fields, &body).await;
     let second = format!("sid={}", cookie(&second, "sid"));
     assert_ne!(first, second);
-    assert_eq!(world.call("GET", "/x", &[("cookie", &first)], "").await.status, 401);
-    assert_eq!(world.call("GET", "/x", &[("cookie", &second)], "").await.status, 200);
+    assert_eq!(
+        world.call("GET", "/x", &[("cookie", &first)], "").await.status,
+        401
+    );
+    assert_eq!(
+        world.call("GET", "/x", &[("cookie", &second)], "").await.status,
+        200
+    );
     // Two sign-ins from two places go on side by side.
     let third = world.sign_in("alice", PASSWORD).await;
     let third = format!("sid={}", cookie(&third, "sid"));
@@ -109,19 +115,43 @@ async fn a_body_that_is_not_as_it_should_be_is_400_and_counts_for_nothing() {
     let long = "x".repeat(20 << 10);
     for (media, body, status) in [
         ("text/plain", r#"{"username":"alice","password":"x"}"#, 400),
-        ("application/json", r#"{"username":"alice","password":"x","password":"y"}"#, 400),
+        (
+            "application/json",
+            r#"{"username":"alice","password":"x","password":"y"}"#,
+            400,
+        ),
         ("application/json", r#"{"username":"alice"}"#, 400),
         ("application/json", r#"{"username":1,"password":"x"}"#, 400),
         ("application/json", r#"["alice"]"#, 400),
         ("application/json", "username=alice&password=x", 400),
-        ("application/x-www-form-urlencoded", "username=alice&password=x&password=x", 400),
-        ("application/x-www-form-urlencoded", "username=alice&password=%", 400),
+        (
+            "application/x-www-form-urlencoded",
+            "username=alice&password=x&password=x",
+            400,
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            "username=alice&password=%",
+            400,
+        ),
         ("application/x-www-form-urlencoded", "password=x", 400),
-        ("application/x-www-form-urlencoded", "username=alice&password=x&token=y", 400),
+        (
+            "application/x-www-form-urlencoded",
+            "username=alice&password=x&token=y",
+            400,
+        ),
         ("application/json", long.as_str(), 413),
     ] {
-        let got = world.call("POST", "/login", &[("content-type", media)], body).await;
-        assert_eq!(got.status, status, "{media} {}: {}", &body[..body.len().min(60)], got.text());
+        let got = world
+            .call("POST", "/login", &[("content-type", media)], body)
+            .await;
+        assert_eq!(
+            got.status,
+            status,
+            "{media} {}: {}",
+            &body[..body.len().min(60)],
+            got.text()
+        );
     }
     assert_eq!(world.sign_in("alice", PASSWORD).await.status, 200);
 }
@@ -132,10 +162,17 @@ async fn a_form_of_another_site_signs_nobody_in() {
     let body = format!("username=alice&password={}", PASSWORD.replace(' ', "+"));
     let form = ("content-type", "application/x-www-form-urlencoded");
     let foreign = [form, ("origin", "https://evil.test")];
-    assert_eq!(code(&world.call("POST", "/login", &foreign, &body).await), (403, "csrf_failed".to_owned()));
+    assert_eq!(
+        code(&world.call("POST", "/login", &foreign, &body).await),
+        (403, "csrf_failed".to_owned())
+    );
     let own = [form, ("origin", "http://api.test")];
     assert_eq!(world.call("POST", "/login", &own, &body).await.status, 200);
-    assert_eq!(world.post_form("/login", &body).await.status, 200, "a program says no origin");
+    assert_eq!(
+        world.post_form("/login", &body).await.status,
+        200,
+        "a program says no origin"
+    );
 }
 
 #[tokio::test]
@@ -145,12 +182,22 @@ async fn wrong_names_wrong_passwords_and_locked_names_are_told_the_same() {
     assert_eq!(code(&nobody), (401, "sign_in_failed".to_owned()));
     for _ in 0..3 {
         let wrong = world.sign_in("bob", "wrong").await;
-        assert_eq!((wrong.status, wrong.json()["title"].clone()), (nobody.status, nobody.json()["title"].clone()));
+        assert_eq!(
+            (wrong.status, wrong.json()["title"].clone()),
+            (nobody.status, nobody.json()["title"].clone())
+        );
     }
     // Now the name is locked: the right password does not help, and is told nothing else.
     let locked = world.sign_in("bob", PASSWORD).await;
-    assert_eq!((locked.status, locked.json()["title"].clone()), (nobody.status, nobody.json()["title"].clone()));
-    assert_eq!(world.sign_in("alice", PASSWORD).await.status, 200, "nobody else is locked");
+    assert_eq!(
+        (locked.status, locked.json()["title"].clone()),
+        (nobody.status, nobody.json()["title"].clone())
+    );
+    assert_eq!(
+        world.sign_in("alice", PASSWORD).await.status,
+        200,
+        "nobody else is locked"
+    );
     world.pass(61);
     assert_eq!(world.sign_in("bob", PASSWORD).await.status, 200);
 }
@@ -172,7 +219,10 @@ async fn a_lock_suspends_what_the_account_has_and_lets_it_work_again() {
         world.sign_in("alice", "wrong").await;
     }
     for field in both {
-        assert_eq!(code(&world.call("GET", "/x", &[field], "").await), (401, "account_suspended".to_owned()));
+        assert_eq!(
+            code(&world.call("GET", "/x", &[field], "").await),
+            (401, "account_suspended".to_owned())
+        );
     }
     world.pass(61);
     for field in both {
@@ -195,9 +245,17 @@ async fn only_those_with_the_role_sign_in_and_only_for_a_known_application() {
             "{query}"
         );
     }
-    let twice = world.post_json("/admins?client_id=app1&client_id=app1", &of("alice")).await;
+    let twice = world
+        .post_json("/admins?client_id=app1&client_id=app1", &of("alice"))
+        .await;
     assert_eq!(twice.status, 400);
-    assert_eq!(world.post_json("/admins?client_id=app1", &of("alice")).await.status, 200);
+    assert_eq!(
+        world
+            .post_json("/admins?client_id=app1", &of("alice"))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -209,7 +267,10 @@ async fn a_token_signs_its_own_user_in_and_nobody_else() {
     let with = |name: &str, token: &str| format!("username={name}&token={token}");
     assert_eq!(world.post_form("/login", &with("alice", token)).await.status, 200);
     assert_eq!(world.post_form("/login", &with("bob", token)).await.status, 401);
-    assert_eq!(world.post_form("/login", &with("alice", "made-up")).await.status, 401);
+    assert_eq!(
+        world.post_form("/login", &with("alice", "made-up")).await.status,
+        401
+    );
 }
 
 /// ARUBA-65.
@@ -237,10 +298,21 @@ async fn sessions_of_the_file_outlive_a_restart_and_end_when_they_are_not_used()
 async fn a_reload_keeps_sessions_and_another_store_needs_a_restart() {
     let world = World::with_routes(ROUTES).await;
     let sid = format!("sid={}", cookie(&world.sign_in("alice", PASSWORD).await, "sid"));
-    world.gateway.reload(crate::support::gateway::plan(world.text())).await.unwrap();
+    world
+        .gateway
+        .reload(crate::support::gateway::plan(world.text()))
+        .await
+        .unwrap();
     assert_eq!(world.call("GET", "/x", &[("cookie", &sid)], "").await.status, 200);
-    let other = world.text().replace("store: memory", &format!("store: {{ sqlite: {}/x.db }}", world.folder().display()));
-    let refused = world.gateway.reload(crate::support::gateway::plan(&other)).await.unwrap_err();
+    let other = world.text().replace(
+        "store: memory",
+        &format!("store: {{ sqlite: {}/x.db }}", world.folder().display()),
+    );
+    let refused = world
+        .gateway
+        .reload(crate::support::gateway::plan(&other))
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("`store`"), "{refused}");
 }
 
@@ -251,8 +323,12 @@ async fn secrets_are_in_no_answer_but_their_own() {
     let canary = "canary-5b1e0c77";
     let got = world.sign_in("alice", canary).await;
     assert!(!got.text().contains(canary));
-    let got = world.post_form("/login", &format!("username={canary}&password={canary}")).await;
+    let got = world
+        .post_form("/login", &format!("username={canary}&password={canary}"))
+        .await;
     assert!(!got.text().contains(canary));
-    let metrics = send(world.admin, request("GET", "admin", "/metrics", &[], "")).await.text();
+    let metrics = send(world.admin, request("GET", "admin", "/metrics", &[], ""))
+        .await
+        .text();
     assert!(!metrics.contains(canary));
 }

@@ -38,7 +38,7 @@ impl TokenService {
             customer: application.customer.clone(),
             tenant: application.tenant.clone(),
             scopes: scopes(parameters.get("scope"), &application.scopes)?,
-            roles: client.client.roles.clone(),
+            roles: client.client.roles.clone().unwrap_or_default(),
             origin: Origin::ClientCredentials,
             audience: None,
             until: None,

@@ -149,7 +149,10 @@ pub fn cookies(got: &Got) -> Vec<(String, String)> {
 pub fn cookie(got: &Got, name: &str) -> String {
     let all = cookies(got);
     let found = all.iter().find(|(own, _)| own == name);
-    found.unwrap_or_else(|| panic!("no {name} among {all:?}")).1.clone()
+    found
+        .unwrap_or_else(|| panic!("no {name} among {all:?}"))
+        .1
+        .clone()
 }
 
 fn config(backend: &Upstream, store: &str, routes: &str) -> String {
