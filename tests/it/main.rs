@@ -18,6 +18,7 @@ mod demo;
 mod drain;
 mod foreign_peers;
 mod forged;
+mod front_doors;
 mod hash_password;
 mod hostile;
 mod identity_headers;
