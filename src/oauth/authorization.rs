@@ -6,10 +6,8 @@ use std::sync::Arc;
 use super::answers::unavailable;
 use super::errors::{OAuthError, Refused};
 use super::parameters::{Parameters, Repeats};
-use super::pkce::Challenge;
-use super::redirect_uri;
-use super::scope;
 use super::service::TokenService;
+use super::{pkce, redirect_uri, scope};
 use crate::accounts::Client;
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
@@ -47,7 +45,7 @@ pub struct AuthorizationRequest {
     named: Option<String>,
     /// Where the answer goes; `None` when it is told to a program.
     target: Option<String>,
-    challenge: Option<Challenge>,
+    challenge: Option<Digest>,
 }
 
 /// An authorization request that is not put to the user.
@@ -163,7 +161,7 @@ impl TokenService {
         client: &Client,
         parameters: &Parameters<'_>,
         repeats: Repeats,
-    ) -> Result<(Vec<Scope>, Option<Challenge>), Refused> {
+    ) -> Result<(Vec<Scope>, Option<Digest>), Refused> {
         parameters.check_repeated(repeats)?;
         let application = &client.application;
         let kind = parameters.required("response_type", "The parameter response_type is missing")?;
@@ -180,7 +178,7 @@ impl TokenService {
             None => application.scopes.clone(),
             requested => scope::granted(requested, &application.scopes, &application.scopes)?,
         };
-        let challenge = Challenge::read(
+        let challenge = pkce::challenge(
             parameters.get("code_challenge"),
             parameters.get("code_challenge_method"),
         )?;
@@ -212,10 +210,7 @@ impl TokenService {
             scopes: request.scopes.clone(),
             roles: consent.roles,
             redirect_uri: request.named.clone(),
-            challenge: request
-                .challenge
-                .as_ref()
-                .map(|challenge| Digest::from_bytes(*challenge.as_bytes())),
+            challenge: request.challenge,
             issued_at: now,
             expires_at: now.plus(self.plan().code_lifetime),
         };
@@ -253,7 +248,3 @@ impl TokenService {
         redirect_uri::with_parameters(target, &parameters)
     }
 }
-
-#[cfg(test)]
-#[path = "authorization_tests.rs"]
-mod tests;

@@ -43,3 +43,6 @@ pub use endpoint::Endpoint;
 pub use errors::{OAuthError, Refused};
 pub use issue::{Grant, Refreshing, Tokens};
 pub use service::{NoKeys, TokenService};
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,6 @@ use crate::store::outcome::Access;
 /// An access token that was issued here and has neither ended nor been revoked.
 #[derive(Debug)]
 pub(super) struct OwnAccess {
-    pub(super) key: AccessKey,
     pub(super) live: Box<LiveAccess>,
     /// What a signed one says of itself.
     pub(super) claims: Option<AccessClaims>,
@@ -56,8 +55,8 @@ impl TokenService {
             return Ok(None);
         };
         let realm = self.realm().name().clone();
-        match self.store().access(realm, key.clone(), now).await? {
-            Access::Live(live) => Ok(Some(OwnAccess { key, live, claims })),
+        match self.store().access(realm, key, now).await? {
+            Access::Live(live) => Ok(Some(OwnAccess { live, claims })),
             Access::Expired | Access::Revoked | Access::Unknown => Ok(None),
         }
     }

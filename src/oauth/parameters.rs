@@ -204,7 +204,3 @@ fn read(text: &[u8]) -> Result<form::Parameters<'_>, Refused> {
         })
     })
 }
-
-#[cfg(test)]
-#[path = "parameters_tests.rs"]
-mod tests;

@@ -33,7 +33,7 @@ impl TokenService {
                 .because("The redirect URI is not that of the authorization request")
                 .into());
         }
-        let verifier = pkce::presented(parameters.get("code_verifier"))?;
+        let verifier = pkce::verifier(parameters.get("code_verifier"))?;
         if verifier.is_none() && self.needs_pkce(client.application().secret.as_ref()) {
             // Without this a code that was given out before the rule was made, or by a hole in it, would do.
             return Err(OAuthError::InvalidGrant
