@@ -110,6 +110,7 @@ fn an_address_that_is_taken_is_named_in_the_error() {
     let state = AdminState {
         readiness: Arc::new(Readiness::ready),
         metrics: Arc::new(String::new),
+        control: None,
     };
     let error = serve(handle.address(), state).unwrap_err().to_string();
     assert!(

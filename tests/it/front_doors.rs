@@ -216,7 +216,7 @@ async fn the_sdk_recovers_from_429_and_acts_on_its_tenants_alone() {
     let (driver, first) = driver.next().await;
     assert_eq!(first["call"]["code"], 200, "{first}");
     let (_driver, codes) = driver.next().await;
-    assert_eq!(codes, json!([200; 10]));
+    assert_eq!(codes, json!(vec![200; 10]));
     // The token file is there: the second program goes on with it.
     let arguments = [&address.to_string(), folder.path().to_str().unwrap(), "tenant"];
     let Some(driver) = Driver::start("central_sdk.py", &arguments) else { return };
