@@ -3,10 +3,10 @@
 //! A reload builds the new view beside the old one, warms it, and swaps once; on any error the old one stays. What the
 //! old view had at work (buckets, pools, keys, verified tokens) is taken over by name.
 
-mod accounts;
 mod error;
 mod process;
 mod service;
+mod store_watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ pub use error::StartError;
 pub use process::run;
 pub use service::GatewayService;
 
-use self::accounts::House;
+use self::store_watch::StoreWatch;
+use crate::accounts::{self, Accounts};
 use crate::admin::{self, AdminState, Control, Readiness};
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
@@ -38,6 +39,7 @@ use crate::server::tls::Tls;
 use crate::server::worker::{self, Server};
 use crate::shard::Shard;
 use crate::snapshot::{Live, View};
+use crate::store::Store;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::{LifeState, Metrics};
 use crate::telemetry::record::Recorder;
@@ -77,8 +79,8 @@ struct Shared {
     access_log: Option<AccessLog>,
     /// The plan in force and what is at work under it; locked by a reload from beginning to end.
     current: Mutex<Current>,
-    /// The store of accounts, once a plan had realms: opened once, and kept.
-    house: std::sync::OnceLock<House>,
+    /// Whether the store of accounts answers, once it is open.
+    watch: std::sync::OnceLock<StoreWatch>,
     /// Issuers, for readiness: replaced by a reload.
     live: arc_swap::ArcSwap<Live>,
 }
@@ -105,13 +107,11 @@ impl Gateway {
         };
         let shard_count = worker::shards(plan.server.workers);
         let recorder = Recorder::new(options.clock.clone(), Arc::clone(&metrics), access_log.clone());
-        let house = std::sync::OnceLock::new();
-        if let Some(opened) = House::open(&plan, &options.clock).await? {
-            // It is empty until here.
-            drop(house.set(opened));
-        }
-        let accounts = house.get().map(House::accounts);
-        let (view, live) = View::compile(&plan, &Live::default(), accounts, shard_count, &recorder)?;
+        let nothing = match open_accounts(&plan, &options.clock).await? {
+            Some(accounts) => Live::default().with_accounts(accounts),
+            None => Live::default(),
+        };
+        let (view, live) = View::compile(&plan, &nothing, shard_count, &recorder)?;
         live.warm(options.warm).await;
         let view = Arc::new(view);
         let ids = Arc::new(Ids::new());
@@ -133,13 +133,14 @@ impl Gateway {
             shards: shards.clone(),
             tls,
             access_log,
-            house,
+            watch: std::sync::OnceLock::new(),
             live: arc_swap::ArcSwap::from_pointee(live),
             current: Mutex::new(Current {
                 plan: plan.clone(),
                 generation: 1,
             }),
         });
+        shared.watch_store();
         shared.show_certificates();
         let admin = match plan.admin {
             Some(admin_plan) => Some(admin::serve(admin_plan.address, shared.admin_state(admin_plan.token))?),
@@ -202,10 +203,12 @@ impl Gateway {
         let plan = self.shared.current.lock().await.plan.server.drain;
         self.shared.metrics.entered(LifeState::Draining);
         let drained = self.shared.life.drain(plan).await;
-        if let Some(house) = self.shared.house.get() {
-            house.close().await;
-        }
         self.shared.metrics.entered(LifeState::Stopped);
+        if let Some(accounts) = self.shared.live.load().accounts()
+            && let Err(error) = accounts.store().close().await
+        {
+            tracing::warn!(%error, "the store did not close well; what was acknowledged is safe");
+        }
         if let Some(log) = &self.shared.access_log {
             // The last lines are worth a moment, not a hang.
             log.flush(Duration::from_secs(1));
@@ -246,20 +249,18 @@ impl Shared {
             return Err(StartError::NeedsRestart(restart));
         }
         let generation = current.generation + 1;
-        let old = self.live.load_full();
+        let mut old = self.live.load_full();
+        if old.accounts().is_none()
+            && let Some(accounts) = open_accounts(&plan, &self.options.clock).await?
+        {
+            old = Arc::new(Live::clone(&old).with_accounts(accounts));
+        }
         let recorder = Recorder::new(
             self.options.clock.clone(),
             Arc::clone(&self.metrics),
             self.access_log.clone(),
         );
-        if self.house.get().is_none()
-            && let Some(opened) = House::open(&plan, &self.options.clock).await?
-        {
-            // Reloads come one after the other.
-            drop(self.house.set(opened));
-        }
-        let accounts = self.house.get().map(House::accounts);
-        let (view, live) = View::compile(&plan, &old, accounts, self.shards.len(), &recorder)?;
+        let (view, live) = View::compile(&plan, &old, self.shards.len(), &recorder)?;
         let mut prepared = Vec::new();
         for (listener, tls) in plan.listeners.iter().zip(&self.tls) {
             if let (ListenerMode::Tls(tls_plan), Some(tls)) = (&listener.mode, tls) {
@@ -281,11 +282,19 @@ impl Shared {
             shard.renew(Arc::clone(&view));
         }
         self.live.store(Arc::new(live));
+        self.watch_store();
         self.show_certificates();
         *current = Current { plan, generation };
         self.metrics
             .reload_succeeded(generation, self.options.clock.unix());
         Ok(())
+    }
+
+    /// Watches over the store from the moment on at which there is one.
+    fn watch_store(&self) {
+        if let Some(accounts) = self.live.load().accounts() {
+            self.watch.get_or_init(|| StoreWatch::start(accounts.store().clone()));
+        }
     }
 
     fn readiness(&self) -> Readiness {
@@ -296,7 +305,7 @@ impl Shared {
                 return Readiness::not("draining", "the gateway is draining");
             }
         }
-        if self.house.get().is_some_and(|house| !house.answers()) {
+        if self.watch.get().is_some_and(|watch| !watch.answers()) {
             return Readiness::not("store_unavailable", "the store of accounts does not answer");
         }
         match self.live.load().without_keys() {
@@ -324,7 +333,7 @@ impl Shared {
             clock: self.options.clock.clone(),
             realm: Arc::new(move |name| realm.live.load().realm(name)),
             realms: Arc::new(move || realms.live.load().realm_names()),
-            store: Arc::new(move || store.house.get().map(|house| house.accounts().store().clone())),
+            store: Arc::new(move || store.live.load().accounts().map(|accounts| accounts.store().clone())),
         }
     }
 
@@ -345,6 +354,19 @@ impl Shared {
         self.metrics
             .certificates(ends.iter().map(|(file, ends)| (file.as_str(), *ends)));
     }
+}
+
+/// The accounts of a configuration that has realms.
+async fn open_accounts(plan: &Plan, clock: &Clock) -> Result<Option<Arc<Accounts>>, StartError> {
+    if plan.realms.is_empty() {
+        return Ok(None);
+    }
+    let store = Store::open(&plan.store)
+        .await
+        .map_err(|cause| StartError::Store { cause })?;
+    let accounts = Accounts::open(store, accounts::usual_passwords()?);
+    accounts.tend(clock);
+    Ok(Some(accounts))
 }
 
 type Bound = (Vec<(Listener, Mode)>, Vec<Option<Arc<Tls>>>);

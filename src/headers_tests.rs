@@ -387,6 +387,9 @@ fn the_gateways_own_cookies_stay_here_and_the_others_go_on() {
     assert_eq!(sent(&["session=s"]), [""; 0]);
     assert_eq!(sent(&["a=1; session=s; b=2; csrftoken=c"]), ["a=1; b=2"]);
     assert_eq!(sent(&["session = s;a=1", "b=2", "session=t"]), ["a=1; b=2"]);
-    assert_eq!(sent(&["a=1; sessions=x; Session=y"]), ["a=1; sessions=x; Session=y"]);
+    assert_eq!(
+        sent(&["a=1; sessions=x; Session=y"]),
+        ["a=1; sessions=x; Session=y"]
+    );
     assert_eq!(sent(&["a=1;b=2"]), ["a=1;b=2"]);
 }

@@ -2,8 +2,8 @@
 //!
 //! Compiling takes over what is at work under the view before, by name: buckets, pools, key rings, verified tokens.
 
+mod callers;
 mod compile;
-mod credentials;
 mod fixed;
 mod live;
 mod own;

@@ -25,6 +25,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use scene::{BACKEND, Door, HIT, LIMITED, MISS, NOW, NOWHERE, config, request};
 use tokio::runtime::Runtime;
+use tollgate::auth::Presented;
 use tollgate::base::clock::Clock;
 use tollgate::headers::{Call, Client, Injected, Scheme};
 use tollgate::http::cookie;

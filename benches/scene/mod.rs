@@ -140,7 +140,7 @@ impl Door {
     /// Compiles the plan. Must be called in a tokio runtime if a backend is to be called.
     pub fn open(plan: &Plan, clock: Clock) -> Door {
         let recorder = Recorder::new(clock.clone(), Metrics::new(), None);
-        let (view, live) = View::compile(plan, &Live::default(), None, 1, &recorder).unwrap();
+        let (view, live) = View::compile(plan, &Live::default(), 1, &recorder).unwrap();
         let view = Arc::new(view);
         let nobody = std::net::SocketAddr::from(([192, 0, 2, 1], 50_000));
         Door {

@@ -7,9 +7,7 @@ use http::HeaderValue;
 use super::directory::{Grant, Grants, header, joined};
 use crate::base::clock::UnixTime;
 use crate::config::plan::{ApplicationPlan, UserPlan};
-use crate::identity::{
-    AccountKey, AccountName, CustomerId, RealmName, Role, TenantGrant, TenantId, UserId,
-};
+use crate::identity::{AccountKey, AccountName, CustomerId, RealmName, Role, TenantGrant, TenantId, UserId};
 use crate::store::model::{Actor, Application, ApplicationState, Reach, User, UserState};
 
 /// A user as of a moment: whoever keeps it holds a mark of it ([`super::standing`]).

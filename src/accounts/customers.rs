@@ -252,7 +252,6 @@ impl Customers {
     fn shard(&self, id: &CustomerId) -> &ArcSwap<Shard> {
         &self.shards[self.index(id)]
     }
-
 }
 
 impl Notes {

@@ -21,5 +21,5 @@ pub use password::{Cost, StoredPassword};
 pub use password_pool::Passwords;
 pub use realm::Realm;
 pub use session::{Opened, Opening};
-pub use shared::Accounts;
+pub use shared::{Accounts, usual_passwords};
 pub use sign_in::Outcome;

@@ -14,9 +14,9 @@ use crate::base::clock::UnixTime;
 use crate::base::secret::Secret;
 use crate::identity::AccountKey;
 use crate::rejection::Rejection;
+use crate::store::StoreError;
 use crate::store::model::{Actor, By, UserState};
 use crate::store::outcome::{Attempt, Failure};
-use crate::store::StoreError;
 
 /// How long a sign-in waits for others of the same name that are under way, when they take all attempts there are.
 pub const WAIT_FOR_OTHERS: Duration = Duration::from_secs(5);
@@ -229,12 +229,10 @@ impl Realm {
             return;
         };
         let new = Secret::new(stronger.to_phc().into_bytes());
-        let replaced = self.accounts().store().rehash_password(
-            self.name().clone(),
-            found.account.id,
-            old.clone(),
-            new,
-        );
+        let replaced =
+            self.accounts()
+                .store()
+                .rehash_password(self.name().clone(), found.account.id, old.clone(), new);
         if let Err(error) = replaced.await {
             tracing::warn!(realm = %self.name(), %error, "a password's hash could not be made stronger");
         }

@@ -86,10 +86,7 @@ fn each_thing_that_changes_or_ends_is_seen_at_the_next_look() {
             },
             State::Stale,
         ),
-        (
-            Change::FamilyRevoked(FamilyId::from_bytes([2; 16])),
-            State::Ended,
-        ),
+        (Change::FamilyRevoked(FamilyId::from_bytes([2; 16])), State::Ended),
         (Change::SessionEnded(Digest::of("session")), State::Ended),
         (Change::SessionChanged(Digest::of("session")), State::Stale),
         (
@@ -131,10 +128,7 @@ fn a_lock_suspends_until_its_end_or_until_it_is_lifted() {
     attempts(&cells, "alice", Some(1_060));
     let until = UnixTime(1_060);
     assert_eq!(marks.state(&cells, NOW), State::Suspended { until });
-    assert_eq!(
-        marks.state(&cells, UnixTime(1_059)),
-        State::Suspended { until }
-    );
+    assert_eq!(marks.state(&cells, UnixTime(1_059)), State::Suspended { until });
     assert_eq!(marks.state(&cells, until), State::Fine, "by itself");
     attempts(&cells, "alice", Some(2_000));
     attempts(&cells, "alice", None);
@@ -277,7 +271,11 @@ fn cells_that_nobody_holds_go() {
             None,
         ));
     }
-    assert!(cells.len() <= SHARDS * (FEW + 1) + 2 * kept.len(), "{}", cells.len());
+    assert!(
+        cells.len() <= SHARDS * (FEW + 1) + 2 * kept.len(),
+        "{}",
+        cells.len()
+    );
     for (n, marks) in (0_u8..).zip(&kept) {
         assert_eq!(marks.state(&cells, NOW), State::Fine);
         changed(&cells, Change::FamilyRevoked(FamilyId::from_bytes([n; 16])));

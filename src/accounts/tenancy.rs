@@ -88,7 +88,12 @@ mod tests {
     }
 
     fn roles(account: &Account, tenant: &str) -> Option<String> {
-        let found = right(Some(account), account.customer.as_ref(), &directory(), &id(tenant))?;
+        let found = right(
+            Some(account),
+            account.customer.as_ref(),
+            &directory(),
+            &id(tenant),
+        )?;
         Some(match found {
             Right::Granted(grant) => grant.roles.as_ref().unwrap().to_str().unwrap().to_owned(),
             Right::Everywhere => "everywhere".to_owned(),

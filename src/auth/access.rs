@@ -261,7 +261,11 @@ impl Access {
         }
         let customer = known.identity.customer.as_ref();
         let found = customer.and_then(|customer| self.directory.customer(customer));
-        let home = || found.as_ref().and_then(|found| self.directory.region_of_customer(found));
+        let home = || {
+            found
+                .as_ref()
+                .and_then(|found| self.directory.region_of_customer(found))
+        };
         let (tenant, value, by) = match selected {
             Some((tenant, value)) => (tenant, Some(value), Chosen::ByClient),
             None => match &known.tenant {

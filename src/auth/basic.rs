@@ -140,10 +140,7 @@ impl Logins {
                 | Outcome::Overloaded
                 | Outcome::StoreDown) => {
                     self.metrics.refused.inc(other.as_str());
-                    Err(other
-                        .into_result(now)
-                        .err()
-                        .unwrap_or(Rejection::SignInFailed))
+                    Err(other.into_result(now).err().unwrap_or(Rejection::SignInFailed))
                 }
             };
         }
@@ -154,7 +151,11 @@ impl Logins {
     fn recall(&self, memory: &Memory, now: UnixTime) -> Option<Result<Arc<Known>, Rejection>> {
         let cells = self.realm.accounts().cells();
         let (state, until, good) = match memory {
-            Memory::Right(known) => (known.own()?.state(cells, now), known.identity.expires, Some(known)),
+            Memory::Right(known) => (
+                known.own()?.state(cells, now),
+                known.identity.expires,
+                Some(known),
+            ),
             Memory::Wrong(wrong) => (wrong.marks.state(cells, now), wrong.until, None),
         };
         if now >= until {
@@ -200,16 +201,13 @@ impl Logins {
             let until = store.locked_until(name.clone(), key.clone(), now).await?;
             lock = Some((name, key, until));
         }
-        Ok(Reading {
-            value: (),
-            of,
-            lock,
-        })
+        Ok(Reading { value: (), of, lock })
     }
 
-    /// Passwords remembered now.
-    pub fn remembered(&self) -> usize {
-        self.tried.len()
+    /// Tells how many passwords are remembered now.
+    pub fn show(&self) {
+        let remembered = u32::try_from(self.tried.len()).unwrap_or(u32::MAX);
+        self.metrics.remembered.set(f64::from(remembered));
     }
 }
 

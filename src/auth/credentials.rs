@@ -109,7 +109,9 @@ impl Credentials {
             .collect();
         let kinds = accepted.into_iter().filter_map(|one| match one {
             Accepted::Bearer(_) if authorities.is_empty() => None,
-            Accepted::Bearer(_) => Some(Authenticator::Bearer(Bearer::new(std::mem::take(&mut authorities)))),
+            Accepted::Bearer(_) => Some(Authenticator::Bearer(Bearer::new(std::mem::take(
+                &mut authorities,
+            )))),
             Accepted::Session(session) => Some(Authenticator::Session(session)),
             Accepted::Basic(logins) => Some(Authenticator::Basic(logins)),
             Accepted::ApiKey(key) => Some(Authenticator::ApiKey(key)),

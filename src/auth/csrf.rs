@@ -105,9 +105,8 @@ mod tests {
 
     #[test]
     fn methods_that_may_change_something_need_the_value_of_the_session_in_one_of_the_headers() {
-        let passes = |method: &Method, fields: &[(HeaderName, &str)]| {
-            check(RefererRule::None, method, fields).is_ok()
-        };
+        let passes =
+            |method: &Method, fields: &[(HeaderName, &str)]| check(RefererRule::None, method, fields).is_ok();
         let custom = Method::from_bytes(b"PURGE").unwrap();
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, custom] {
             assert!(!passes(&method, &[]), "{method}");
@@ -121,7 +120,10 @@ mod tests {
             }
         }
         for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE] {
-            assert!(passes(&method, &[]) && passes(&method, &[(TOKEN, "wrong")]), "{method}");
+            assert!(
+                passes(&method, &[]) && passes(&method, &[(TOKEN, "wrong")]),
+                "{method}"
+            );
         }
     }
 
@@ -164,7 +166,10 @@ mod tests {
                 "the plain site is another one: {method}"
             );
         }
-        assert!(check(RefererRule::SameHost, &Method::POST, &[own]).is_err(), "not instead of the value");
+        assert!(
+            check(RefererRule::SameHost, &Method::POST, &[own]).is_err(),
+            "not instead of the value"
+        );
         assert!(check(RefererRule::SameHost, &Method::GET, &[foreign]).is_ok());
     }
 }

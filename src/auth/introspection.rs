@@ -270,12 +270,7 @@ impl Introspection {
         );
         match identity {
             Ok(identity) => Ok(Answer::Active {
-                known: Arc::new(Known::new(
-                    identity,
-                    self.plan.claims.tenant.is_none(),
-                    begins,
-                    0,
-                )),
+                known: Arc::new(Known::new(identity, self.plan.claims.tenant.is_none(), begins, 0)),
                 until: remembered.min(claims.expires),
             }),
             Err(BadClaim(sentence)) => {
@@ -286,9 +281,10 @@ impl Introspection {
         }
     }
 
-    /// Answers remembered now.
-    pub fn remembered(&self) -> usize {
-        self.answers.len()
+    /// Tells how many answers are remembered now.
+    pub fn show(&self) {
+        let remembered = u32::try_from(self.answers.len()).unwrap_or(u32::MAX);
+        self.credentials.remembered.set(f64::from(remembered));
     }
 }
 

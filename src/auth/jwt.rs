@@ -132,7 +132,8 @@ impl Issuer {
 
     fn judge(&self, token: &str, keys: &KeySet, now: UnixTime) -> Result<Known, Fault> {
         let claims = verify::verify(token, keys, &self.policy, now).map_err(Fault::Token)?;
-        let identity = mapping::identity(&self.plan.name, &self.plan.claims, CredentialKind::Jwt, &claims).map_err(Fault::Claim)?;
+        let identity = mapping::identity(&self.plan.name, &self.plan.claims, CredentialKind::Jwt, &claims)
+            .map_err(Fault::Claim)?;
         let own_account = self.plan.claims.tenant.is_none();
         Ok(Known::new(
             identity,

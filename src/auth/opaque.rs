@@ -15,34 +15,27 @@ use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::identity::scopes::ScopeMethods;
 use crate::identity::{CredentialKind, CustomerId, IssuerName, Jti, Role, TenantId};
-use crate::jose::KeySet;
+use crate::jose::access_token::AccessClaims;
+use crate::jose::key_store::KeyStore;
 use crate::jose::verify::{self, Policy};
+use crate::jose::{KeySet, TokenFault};
 use crate::rejection::Rejection;
 use crate::store::StoreError;
 use crate::store::model::{AccessKey, ApplicationState, LiveAccess, Origin, UserState};
 use crate::store::outcome::Access;
 use crate::telemetry::metrics::CredentialMetrics;
 
-/// The keys by which a service's own signed tokens are verified.
-pub trait OwnKeys: std::fmt::Debug + Send + Sync {
-    /// The keys now.
-    fn keys(&self) -> Arc<KeySet>;
-
-    /// The number of the set of now. Asked on every request.
-    fn generation(&self) -> u64;
-}
-
 /// How signed tokens of a service are verified.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Signed {
     /// What they must be like.
     pub policy: Policy,
     /// By which keys.
-    pub keys: Arc<dyn OwnKeys>,
+    pub keys: Arc<KeyStore>,
 }
 
 /// What a service's tokens are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ServiceTokens {
     /// The service's name.
     pub name: IssuerName,
@@ -54,13 +47,23 @@ pub struct ServiceTokens {
     pub cache: usize,
 }
 
+impl ServiceTokens {
+    fn is_like(&self, other: &ServiceTokens) -> bool {
+        let signed = match (&self.signed, &other.signed) {
+            (None, None) => true,
+            (Some(own), Some(other)) => own.policy == other.policy && Arc::ptr_eq(&own.keys, &other.keys),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        signed && self.name == other.name && self.scopes == other.scopes && self.cache == other.cache
+    }
+}
+
 /// The tokens of one service, to recognise callers by.
 pub struct OwnTokens {
-    name: IssuerName,
+    service: ServiceTokens,
     kind: CredentialKind,
     realm: Arc<Realm>,
     scopes: Arc<ScopeMethods>,
-    signed: Option<Signed>,
     verified: Verified<Arc<Known>>,
     metrics: Arc<CredentialMetrics>,
 }
@@ -99,31 +102,48 @@ impl OwnTokens {
         realm: Arc<Realm>,
         metrics: Arc<CredentialMetrics>,
     ) -> Arc<OwnTokens> {
-        let ServiceTokens {
-            name,
-            scopes,
-            signed,
-            cache,
-        } = service;
         Arc::new(OwnTokens {
-            name,
             kind,
             realm,
-            scopes: Arc::new(scopes),
-            signed,
-            verified: Verified::new(cache),
+            scopes: Arc::new(service.scopes.clone()),
+            verified: Verified::new(service.cache),
+            service,
             metrics,
         })
     }
 
+    /// The tokens of a service of a new configuration: `previous` itself with all it remembers, if nothing of service and
+    /// realm has changed; else new ones.
+    pub fn carried(
+        service: ServiceTokens,
+        kind: CredentialKind,
+        realm: Arc<Realm>,
+        metrics: Arc<CredentialMetrics>,
+        previous: Option<&Arc<OwnTokens>>,
+    ) -> Arc<OwnTokens> {
+        match previous {
+            Some(tokens)
+                if tokens.service.is_like(&service)
+                    && tokens.kind == kind
+                    && Arc::ptr_eq(&tokens.realm, &realm) =>
+            {
+                Arc::clone(tokens)
+            }
+            Some(_) | None => OwnTokens::new(service, kind, realm, metrics),
+        }
+    }
+
     /// The service's name.
     pub fn name(&self) -> &IssuerName {
-        &self.name
+        &self.service.name
     }
 
     /// The `iss` of its signed tokens, where it has any.
     pub(super) fn issuer(&self) -> Option<&str> {
-        self.signed.as_ref().map(|signed| signed.policy.issuer.as_str())
+        self.service
+            .signed
+            .as_ref()
+            .map(|signed| signed.policy.issuer.as_str())
     }
 
     /// The caller of a token that is remembered and still good. `Ok(None)` when it is not remembered, or something behind it
@@ -155,7 +175,7 @@ impl OwnTokens {
 
     /// Was it verified by the keys of now? Of an opaque one nothing was.
     fn is_current(&self, known: &Known) -> bool {
-        match &self.signed {
+        match &self.service.signed {
             Some(signed) if known.generation != OPAQUE => known.generation == signed.keys.generation(),
             Some(_) | None => true,
         }
@@ -175,7 +195,9 @@ impl OwnTokens {
             State::Stale => Ok(false),
             State::Ended => {
                 self.metrics.refused.inc("revoked");
-                Err(Over::ForGood(Rejection::CredentialsInvalid("the token was revoked")))
+                Err(Over::ForGood(Rejection::CredentialsInvalid(
+                    "the token was revoked",
+                )))
             }
             State::Suspended { until } => {
                 self.metrics.refused.inc("suspended");
@@ -195,10 +217,11 @@ impl OwnTokens {
         now: UnixTime,
     ) -> Result<Found, Rejection> {
         self.metrics.misses.inc();
-        let (key, generation) = match (&self.signed, is_signed(token)) {
+        let (key, generation) = match (&self.service.signed, is_signed(token)) {
             (Some(signed), true) => {
-                let keys = signed.keys.keys();
-                (AccessKey::Jwt(self.verify(token, &signed.policy, &keys, now)?), keys.generation())
+                let keys = signed.keys.verifying();
+                let id = self.verify(token, &signed.policy, &keys, now)?;
+                (AccessKey::Jwt(id), keys.generation())
             }
             (None, true) => return Ok(Found::Unknown),
             (Some(_) | None, false) => (AccessKey::Opaque(digest), OPAQUE),
@@ -209,9 +232,11 @@ impl OwnTokens {
                 Err(Fault::Unknown) if generation == OPAQUE => return Ok(Found::Unknown),
                 Err(fault) => return Err(self.refuse(fault)),
             };
-            let known = self
-                .known(holder, key.clone(), generation, marks)
-                .ok_or(Rejection::CredentialsInvalid("the token's holder has no usable name"))?;
+            let known =
+                self.known(holder, key.clone(), generation, marks)
+                    .ok_or(Rejection::CredentialsInvalid(
+                        "the token's holder has no usable name",
+                    ))?;
             let known = Arc::new(known);
             self.verified.insert(digest, Arc::clone(&known));
             // Something may have changed while it was looked up.
@@ -225,16 +250,18 @@ impl OwnTokens {
     }
 
     fn verify(&self, token: &str, policy: &Policy, keys: &KeySet, now: UnixTime) -> Result<Jti, Rejection> {
-        let claims = verify::verify(token, keys, policy, now).map_err(|fault| {
-            self.metrics.refused.inc(fault.word());
-            match fault {
-                crate::jose::TokenFault::Expired => Rejection::TokenExpired,
-                other => Rejection::CredentialsInvalid(other.sentence()),
+        let claims = verify::verify(token, keys, policy, now).and_then(|claims| AccessClaims::read(&claims));
+        match claims {
+            Ok(claims) => Ok(claims.id),
+            Err(fault) => {
+                self.metrics.refused.inc(fault.word());
+                Err(if fault == TokenFault::Expired {
+                    Rejection::TokenExpired
+                } else {
+                    Rejection::CredentialsInvalid(fault.sentence())
+                })
             }
-        })?;
-        let jti = claims.members.get("jti").and_then(|jti| jti.as_str());
-        jti.and_then(|jti| Jti::try_from(jti).ok())
-            .ok_or(Rejection::CredentialsInvalid("the jti claim is missing"))
+        }
     }
 
     async fn observe(
@@ -252,7 +279,11 @@ impl OwnTokens {
     }
 
     /// What the store says of a token and of those behind it.
-    async fn read(&self, key: AccessKey, now: UnixTime) -> Result<Reading<Result<Holder, Fault>>, StoreError> {
+    async fn read(
+        &self,
+        key: AccessKey,
+        now: UnixTime,
+    ) -> Result<Reading<Result<Holder, Fault>>, StoreError> {
         let realm = &self.realm;
         let store = realm.accounts().store();
         let refused = |fault, of| Reading {
@@ -332,7 +363,9 @@ impl OwnTokens {
             expires_at,
             scopes,
         } = *live;
-        let made_for = client.as_ref().and_then(|client| client.application.tenant.clone());
+        let made_for = client
+            .as_ref()
+            .and_then(|client| client.application.tenant.clone());
         let bound = made_for.or_else(|| match family.origin {
             Origin::Exchange => family.tenant.clone(),
             Origin::Code | Origin::ClientCredentials | Origin::SignIn | Origin::Offline => None,
@@ -380,9 +413,10 @@ impl OwnTokens {
         self.refuse(Fault::Unknown)
     }
 
-    /// Tokens remembered now.
-    pub fn remembered(&self) -> usize {
-        self.verified.len()
+    /// Tells how many tokens are remembered now.
+    pub fn show(&self) {
+        let remembered = u32::try_from(self.verified.len()).unwrap_or(u32::MAX);
+        self.metrics.remembered.set(f64::from(remembered));
     }
 }
 
@@ -450,7 +484,7 @@ fn roles(granted: &[Role], account: Option<&Account>, client: Option<&Client>) -
 impl std::fmt::Debug for OwnTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OwnTokens")
-            .field("name", &self.name)
+            .field("name", &self.service.name)
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }

@@ -131,7 +131,14 @@ impl Own {
         }
     }
 
-    fn known(realm: &Realm, account: Option<Arc<Account>>, client_id: Option<ClientId>, by: By, facts: Facts, marks: Marks) -> Option<Known> {
+    fn known(
+        realm: &Realm,
+        account: Option<Arc<Account>>,
+        client_id: Option<ClientId>,
+        by: By,
+        facts: Facts,
+        marks: Marks,
+    ) -> Option<Known> {
         let identity = identity(realm.name(), account.as_deref(), client_id.as_ref(), facts)?;
         let own = Own {
             realm: realm.name().clone(),

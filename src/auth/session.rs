@@ -250,9 +250,10 @@ impl Sessions {
         })
     }
 
-    /// Sessions remembered now.
-    pub fn remembered(&self) -> usize {
-        self.verified.len()
+    /// Tells how many sessions are remembered now.
+    pub fn show(&self) {
+        let remembered = u32::try_from(self.verified.len()).unwrap_or(u32::MAX);
+        self.metrics.remembered.set(f64::from(remembered));
     }
 }
 

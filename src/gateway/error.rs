@@ -52,19 +52,15 @@ pub enum StartError {
         cause: io::Error,
     },
     /// The store of accounts cannot be opened.
-    #[error("{cause}")]
+    #[error("cannot open the store of accounts: {cause}")]
     Store {
         /// Why.
         #[source]
         cause: StoreError,
     },
-    /// Passwords cannot be hashed.
-    #[error("{cause}")]
-    Passwords {
-        /// Why.
-        #[source]
-        cause: PoolError,
-    },
+    /// The threads that hash passwords cannot be had.
+    #[error(transparent)]
+    Passwords(#[from] PoolError),
     /// A part of the configuration cannot be put to work.
     #[error(transparent)]
     Compile(#[from] CompileError),

@@ -39,7 +39,11 @@ pub fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item =
 /// Removes every cookie with one of these names. Lines without one stay byte for byte; a line with nothing else goes.
 pub fn remove(headers: &mut HeaderMap, names: &[String]) {
     let is_named = |pair: &[u8]| {
-        let name = pair.split(|byte| *byte == b'=').next().unwrap_or(pair).trim_ascii();
+        let name = pair
+            .split(|byte| *byte == b'=')
+            .next()
+            .unwrap_or(pair)
+            .trim_ascii();
         names.iter().any(|own| own.as_bytes() == name)
     };
     let pairs = |line: &HeaderValue| -> bool { line.as_bytes().split(|byte| *byte == b';').any(is_named) };

@@ -101,7 +101,11 @@ impl AccessClaims {
                 .filter_map(Value::as_str)
                 .map(str::to_owned)
                 .collect(),
-            other => other.and_then(Value::as_str).map(str::to_owned).into_iter().collect(),
+            other => other
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
         };
         Ok(AccessClaims {
             issuer: text(members, "iss")?.to_owned(),
@@ -202,9 +206,7 @@ mod tests {
     fn key() -> (SigningKey, KeySet) {
         let key = SigningKey::generate(Algorithm::ES256).unwrap().named("k1");
         let public = key.public_jwk().unwrap();
-        let set = KeySet::new(vec![
-            Key::from_jwk(public.as_object().unwrap()).unwrap().into(),
-        ]);
+        let set = KeySet::new(vec![Key::from_jwk(public.as_object().unwrap()).unwrap().into()]);
         (key, set)
     }
 

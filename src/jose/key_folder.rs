@@ -244,7 +244,10 @@ impl KeyFolder {
         for (place, entry) in index.keys.iter().enumerate() {
             // It becomes a file's name.
             let is_name = (1..=64).contains(&entry.kid.len())
-                && entry.kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                && entry
+                    .kid
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if !is_name {
                 return Err(wrong("a `kid` is not 1 to 64 letters, digits and `_`".to_owned()));
             }
@@ -353,7 +356,12 @@ impl KeyFolder {
         self.path.join(format!("{kid}.pem"))
     }
 
-    fn new_key(&self, algorithm: Algorithm, state: KeyState, now: UnixTime) -> Result<KeyEntry, KeyFolderError> {
+    fn new_key(
+        &self,
+        algorithm: Algorithm,
+        state: KeyState,
+        now: UnixTime,
+    ) -> Result<KeyEntry, KeyFolderError> {
         let number = u128::from_be_bytes(random::bytes16()) >> 64;
         let kid = format!("{number:016x}");
         let path = self.pem(&kid);
@@ -383,7 +391,9 @@ impl KeyFolder {
         let fresh = self.path.join(".index.json.new");
         // Left behind by a crash; nobody else writes it while the lock is held.
         match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &fresh)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("remove", &fresh)(error));
+            }
             Ok(()) | Err(_) => {}
         }
         write_new(&fresh, &text)?;
@@ -413,7 +423,11 @@ impl KeyFolder {
 ///
 /// # Errors
 /// [`KeyFolderError::Algorithm`].
-pub(super) fn check_algorithm(folder: &KeyFolder, kind: KeyKind, algorithm: Algorithm) -> Result<(), KeyFolderError> {
+pub(super) fn check_algorithm(
+    folder: &KeyFolder,
+    kind: KeyKind,
+    algorithm: Algorithm,
+) -> Result<(), KeyFolderError> {
     if kind.algorithms().contains(&algorithm) {
         Ok(())
     } else {

@@ -77,8 +77,16 @@ fn a_rotation_moves_every_key_one_step_on() {
     assert_eq!(kid(&third, KeyState::Current), kid(&second, KeyState::Next));
     assert_eq!(kid(&third, KeyState::Previous), kid(&second, KeyState::Current));
     let gone = kid(&second, KeyState::Previous);
-    assert!(!folder.pem(&gone).exists(), "what the index no longer names is removed");
-    let kids: HashSet<_> = first.iter().chain(&second).chain(&third).map(|entry| &entry.kid).collect();
+    assert!(
+        !folder.pem(&gone).exists(),
+        "what the index no longer names is removed"
+    );
+    let kids: HashSet<_> = first
+        .iter()
+        .chain(&second)
+        .chain(&third)
+        .map(|entry| &entry.kid)
+        .collect();
     assert_eq!(kids.len(), 4);
 }
 
@@ -89,8 +97,11 @@ fn a_key_whose_tokens_may_be_good_does_not_go_unless_it_is_asked_for() {
     let before = folder.entries().unwrap();
     let early = UnixTime(NOW.0 + 86_399);
     let refused = folder.rotate(Retiring::Keep, early).unwrap_err();
-    assert!(matches!(&refused, KeyFolderError::TooEarly { kid: of, left }
-        if *of == kid(&before, KeyState::Previous) && *left == Duration::from_secs(1)), "{refused}");
+    assert!(
+        matches!(&refused, KeyFolderError::TooEarly { kid: of, left }
+        if *of == kid(&before, KeyState::Previous) && *left == Duration::from_secs(1)),
+        "{refused}"
+    );
     assert_eq!(folder.entries().unwrap(), before);
     let after = folder.rotate(Retiring::KeepAndForce, early).unwrap();
     assert_eq!(kid(&after, KeyState::Previous), kid(&before, KeyState::Current));
@@ -112,7 +123,10 @@ fn a_stolen_key_goes_at_once_with_the_one_before_it() {
 #[test]
 fn a_folder_without_an_index_is_not_rotated() {
     let (_place, folder) = folder();
-    assert!(matches!(folder.rotate(Retiring::Keep, NOW), Err(KeyFolderError::Empty(_))));
+    assert!(matches!(
+        folder.rotate(Retiring::Keep, NOW),
+        Err(KeyFolderError::Empty(_))
+    ));
     assert!(!folder.path().exists());
     assert!(matches!(folder.entries(), Err(KeyFolderError::Empty(_))));
 }
@@ -175,7 +189,10 @@ fn a_key_file_that_is_missing_or_of_another_kind_is_said_by_name() {
     assert!(folder.read().unwrap_err().to_string().contains("different kinds"));
     fs::remove_file(&path).unwrap();
     let refused = folder.read().unwrap_err();
-    assert!(matches!(&refused, KeyFolderError::File { doing: "read", path: of, .. } if *of == path), "{refused}");
+    assert!(
+        matches!(&refused, KeyFolderError::File { doing: "read", path: of, .. } if *of == path),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -183,7 +200,11 @@ fn a_next_key_that_somebody_took_out_is_made_anew() {
     let (_place, folder) = made();
     let mut entries = folder.entries().unwrap();
     entries.retain(|entry| entry.state == KeyState::Current);
-    folder.replace_index(&Index { keys: entries.clone() }).unwrap();
+    folder
+        .replace_index(&Index {
+            keys: entries.clone(),
+        })
+        .unwrap();
     let after = folder.rotate(Retiring::Keep, NOW).unwrap();
     assert_eq!(
         states(&after),

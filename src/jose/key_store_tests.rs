@@ -69,7 +69,12 @@ fn what_is_published_today_verifies_what_is_signed_after_the_next_rotation() {
 
 #[test]
 fn the_published_set_has_names_and_no_private_halves() {
-    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::RS256, Algorithm::EdDSA] {
+    for algorithm in [
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::RS256,
+        Algorithm::EdDSA,
+    ] {
         let place = tempfile::tempdir().unwrap();
         let keys = KeyStore::open(place.path(), algorithm, NOW).unwrap();
         let set: Value = serde_json::from_slice(&keys.published()).unwrap();
@@ -128,7 +133,10 @@ fn a_reload_keeps_the_store_and_finds_what_was_rotated() {
     assert_eq!(verdict(&token, &keys.verifying()), Err(TokenFault::UnknownKey));
     let refused = KeyStore::carried(&path, Algorithm::RS256, NOW, Some(&keys)).unwrap_err();
     assert!(
-        matches!(refused, KeyStoreError::Folder(KeyFolderError::Algorithm { wanted: "RS256", .. })),
+        matches!(
+            refused,
+            KeyStoreError::Folder(KeyFolderError::Algorithm { wanted: "RS256", .. })
+        ),
         "{refused}"
     );
 }

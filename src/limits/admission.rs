@@ -273,7 +273,13 @@ impl Limits {
                 Rejection::Overloaded("a limit has no room for another bucket")
             })?;
         if let (Some(scope), Some(handles), true) = (scoped.scope, asker.handles, complete) {
-            handles.remember(&Handle::new(scope, limit, customers, cell.clone(), Arc::clone(&rule)));
+            handles.remember(&Handle::new(
+                scope,
+                limit,
+                customers,
+                cell.clone(),
+                Arc::clone(&rule),
+            ));
         }
         Ok(Grip::Looked { cell, rule })
     }

@@ -411,6 +411,7 @@ mod with_a_token {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::auth::Presented;
     use crate::auth::access::{Access, RequiredClaims};
     use crate::auth::credentials::Credentials;
     use crate::auth::jwt::Issuer;

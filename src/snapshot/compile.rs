@@ -6,21 +6,19 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::credentials::Recognisers;
-use super::live::LiveIssuer;
+use super::callers::Callers;
 use super::own::{self, Makings};
 use super::{Backend, Fixed, Live, Route, Target, View};
-use crate::accounts::{Accounts, Directory};
+use crate::accounts::Directory;
 use crate::auth::access::{Access, RequiredClaims, ScopeRule};
-use crate::auth::jwt::Issuer;
+use crate::auth::credentials::Credentials;
 use crate::config::plan::{
-    AccessPlan, ApiPlan, CredentialPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan,
-    RegionSource, RoutePlan, TargetPlan,
+    AccessPlan, ApiPlan, CredentialPlan, DialectPlan, HostPattern, LimitKey, Plan, RegionSource, RoutePlan,
+    TargetPlan,
 };
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
 use crate::identity::RouteName;
-use crate::jose::key_ring::KeyRing;
 use crate::limits::Limit;
 use crate::limits::Limits;
 use crate::limits::items::ItemCap;
@@ -59,35 +57,28 @@ pub(super) fn refused(what: &'static str, name: impl ToString, cause: impl ToStr
 }
 
 impl View {
-    /// Compiles `plan` for `shards` workers, taking over from `old` what has the same name and settings. Realms need
-    /// `accounts`.
+    /// Compiles `plan` for `shards` workers, taking over from `old` what has the same name and settings.
     ///
     /// # Errors
     /// The first part that cannot be put to work: a file of keys, a certificate, a route that conflicts.
     pub fn compile(
         plan: &Plan,
         old: &Live,
-        accounts: Option<&Arc<Accounts>>,
         shards: usize,
         recorder: &Arc<Recorder>,
     ) -> Result<(View, Live), CompileError> {
-        let directory = Directory::new(&plan.customers, &plan.regions);
-        let directory = Arc::new(match accounts {
-            Some(accounts) => directory.beside(Arc::clone(accounts.customers()), &plan.limits),
-            None => directory,
-        });
-        let realms = own::realms(plan, old, accounts, recorder)?;
-        let key_stores = own::key_stores(plan, old, recorder)?;
-        let recognisers = Recognisers::new(plan, old, &realms, &key_stores, recorder)?;
-        let token_services = own::token_services(plan, &realms, &key_stores, &directory)?;
+        let mut directory = Directory::new(&plan.customers, &plan.regions);
+        if let Some(accounts) = &old.accounts {
+            directory = directory.beside(Arc::clone(accounts.customers()), &plan.limits);
+        }
+        let directory = Arc::new(directory);
+        let callers = Callers::compile(plan, old, recorder)?;
         let live = Live {
             services: services(plan, old, shards)?,
-            issuers: issuers(plan, old, recorder)?,
+            token_services: own::token_services(plan, &callers, &directory)?,
+            callers,
+            accounts: old.accounts.clone(),
             limits: limits(plan, old, &directory, recorder),
-            recognisers,
-            realms,
-            key_stores,
-            token_services,
             regions: plan
                 .regions
                 .iter()
@@ -104,7 +95,6 @@ impl View {
             plan,
             live: &live,
             directory: &directory,
-            accounts,
             recorder,
         };
         // A backend that believes a name believes it whichever api a call came through.
@@ -122,7 +112,8 @@ impl View {
             let mut names = api.headers.clone();
             names.remove.extend(identity.iter().cloned());
             names.remove.extend(api_key_headers(api));
-            let outgoing = Arc::new(Outgoing::new(&names, api.tenant_selector.as_ref()));
+            let outgoing = Outgoing::new(&names, api.tenant_selector.as_ref());
+            let outgoing = Arc::new(outgoing.without_cookies(own_cookies(api)));
             for route in &api.routes {
                 let compiled = parts.route(api, route, &outgoing)?;
                 router
@@ -145,18 +136,6 @@ impl View {
     }
 }
 
-/// The headers that carry tokens somewhere in the api: a backend has no use for them.
-fn api_key_headers(api: &ApiPlan) -> impl Iterator<Item = HeaderName> {
-    let credentials = api.routes.iter().filter_map(|route| match &route.access {
-        AccessPlan::Public => None,
-        AccessPlan::Required { credentials, .. } => Some(credentials),
-    });
-    credentials.flatten().filter_map(|credential| match credential {
-        CredentialPlan::ApiKey { service: _, header } => Some(header.clone()),
-        CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::Basic(_) => None,
-    })
-}
-
 fn services(plan: &Plan, old: &Live, shards: usize) -> Result<HashMap<String, Service>, CompileError> {
     plan.backends
         .iter()
@@ -166,31 +145,6 @@ fn services(plan: &Plan, old: &Live, shards: usize) -> Result<HashMap<String, Se
             Ok((backend.name.clone(), service))
         })
         .collect()
-}
-
-fn issuers(
-    plan: &Plan,
-    old: &Live,
-    recorder: &Arc<Recorder>,
-) -> Result<HashMap<crate::identity::IssuerName, LiveIssuer>, CompileError> {
-    plan.issuers
-        .iter()
-        .map(|issuer| Ok((issuer.name.clone(), live_issuer(issuer, old, recorder)?)))
-        .collect()
-}
-
-fn live_issuer(plan: &IssuerPlan, old: &Live, recorder: &Arc<Recorder>) -> Result<LiveIssuer, CompileError> {
-    let before = old.issuers.get(&plan.name);
-    let metrics = recorder.metrics().issuer(plan.name.as_str());
-    let ring = KeyRing::open(
-        plan,
-        recorder.clock(),
-        Arc::clone(&metrics),
-        before.map(|live| &live.ring),
-    )
-    .map_err(|cause| refused("issuer", &plan.name, cause))?;
-    let issuer = Issuer::carried(plan, Arc::clone(&ring), metrics, before.map(|live| &live.issuer));
-    Ok(LiveIssuer { ring, issuer })
 }
 
 fn limits(
@@ -242,11 +196,40 @@ fn host_match(host: &HostPattern) -> HostMatch {
     }
 }
 
+/// Fields of an api that carry tokens to the gateway, not to the backend.
+fn api_key_headers(api: &ApiPlan) -> impl Iterator<Item = HeaderName> {
+    let credentials = api.routes.iter().flat_map(|route| match &route.access {
+        AccessPlan::Public => &[][..],
+        AccessPlan::Required { credentials, .. } => credentials.as_slice(),
+    });
+    credentials.filter_map(|credential| match credential {
+        CredentialPlan::ApiKey { service: _, header } => Some(header.clone()),
+        CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::Basic(_) => None,
+    })
+}
+
+/// Cookies of an api that are the gateway's own.
+fn own_cookies(api: &ApiPlan) -> Vec<String> {
+    let Some(session) = &api.session else {
+        return Vec::new();
+    };
+    let mut names = session.read.clone();
+    names.push(session.cookie.https.name().to_owned());
+    names.extend(
+        session
+            .csrf
+            .iter()
+            .map(|csrf| csrf.cookie.https.name().to_owned()),
+    );
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 struct Parts<'p> {
     plan: &'p Plan,
     live: &'p Live,
     directory: &'p Arc<Directory>,
-    accounts: Option<&'p Arc<Accounts>>,
     recorder: &'p Arc<Recorder>,
 }
 
@@ -257,14 +240,21 @@ impl Parts<'_> {
         route: &RoutePlan,
         outgoing: &Arc<Outgoing>,
     ) -> Result<Route, CompileError> {
-        let credentials = self.live.recognisers.of_route(self.plan, self.live, api, route)?;
+        let credentials = match &route.access {
+            AccessPlan::Public => Credentials::public(),
+            AccessPlan::Required { credentials, .. } => Credentials::of(
+                (credentials.iter())
+                    .map(|credential| self.live.callers.accepted(self.plan, api, route, credential))
+                    .collect::<Result<Vec<_>, _>>()?,
+            ),
+        };
         let access = Access::new(
             &route.access,
             self.needed_claims(api, route),
             Arc::clone(self.directory),
             api.tenant_selector.clone(),
-        );
-        let access = access.with_scopes(if api.scope_methods {
+        )
+        .with_scopes(if api.scope_methods {
             ScopeRule::Methods
         } else {
             ScopeRule::Named
@@ -355,10 +345,8 @@ impl Parts<'_> {
     ) -> Result<Target, CompileError> {
         let makings = Makings {
             plan: self.plan,
-            realms: &self.live.realms,
-            services: &self.live.token_services,
+            live: self.live,
             directory: self.directory,
-            accounts: self.accounts,
         };
         Ok(match target {
             TargetPlan::Respond(answer) => Target::Fixed(Fixed::new(answer.clone())),

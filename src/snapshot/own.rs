@@ -1,17 +1,16 @@
-//! What answers itself: realms and token services of the plan at work, and the endpoints that routes lead to.
+//! What answers itself: token services of the plan at work, and the endpoints that routes lead to.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::callers::Callers;
 use super::compile::{CompileError, refused};
 use super::live::Live;
-use crate::accounts::{Accounts, Directory, Realm};
+use crate::accounts::{Directory, Realm};
 use crate::config::plan::{
-    AccessFormat, ApiPlan, Plan, RealmPlan, RealmRef, ServiceRef, SessionPlan, SignInGives, TargetPlan,
-    TokenServicePlan,
+    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, TargetPlan, TokenServicePlan,
 };
-use crate::identity::{IssuerName, RealmName, RouteName};
-use crate::jose::key_store::KeyStore;
+use crate::identity::{IssuerName, RouteName};
 use crate::oauth::authorize::Authorize;
 use crate::oauth::authorize_step::AuthorizeStep;
 use crate::oauth::mint_client::MintClient;
@@ -19,58 +18,22 @@ use crate::oauth::service::TokenService;
 use crate::oauth::sign_in::{Gives, SignIn};
 use crate::oauth::sign_out::SignOut;
 use crate::oauth::Endpoint;
-use crate::telemetry::record::Recorder;
 
-/// Realms by name.
-pub(super) type Realms = HashMap<RealmName, Arc<Realm>>;
-/// Signing keys by the name of their service.
-pub(super) type KeyStores = HashMap<IssuerName, Arc<KeyStore>>;
 /// Token services by name.
 pub(super) type TokenServices = HashMap<IssuerName, Arc<TokenService>>;
-
-/// The realms of `plan`, in `accounts`.
-pub(super) fn realms(
-    plan: &Plan,
-    old: &Live,
-    accounts: Option<&Arc<Accounts>>,
-    recorder: &Recorder,
-) -> Result<Realms, CompileError> {
-    let realm = |realm: &RealmPlan| {
-        let accounts = accounts.ok_or_else(|| refused("realm", &realm.name, "no store is open"))?;
-        let metrics = recorder.metrics().sign_ins(realm.name.as_str());
-        let at_work = Realm::carried(realm, accounts, metrics, old.realms.get(&realm.name));
-        Ok((realm.name.clone(), at_work))
-    };
-    plan.realms.iter().map(realm).collect()
-}
-
-/// The keys of the services of `plan` that sign. Those that are at work already go on.
-pub(super) fn key_stores(plan: &Plan, old: &Live, recorder: &Recorder) -> Result<KeyStores, CompileError> {
-    let mut stores = KeyStores::default();
-    for service in &plan.services {
-        let AccessFormat::Jwt { algorithm, keys } = &service.access.format else {
-            continue;
-        };
-        let before = old.key_stores.get(&service.name);
-        let opened = KeyStore::carried(keys, (*algorithm).into(), recorder.clock().unix(), before);
-        let opened = opened.map_err(|cause| refused("token service", &service.name, cause))?;
-        stores.insert(service.name.clone(), opened);
-    }
-    Ok(stores)
-}
 
 /// The token services of `plan`. They hold nothing themselves, so a reload makes them anew.
 pub(super) fn token_services(
     plan: &Plan,
-    realms: &Realms,
-    keys: &KeyStores,
+    callers: &Callers,
     directory: &Arc<Directory>,
 ) -> Result<TokenServices, CompileError> {
     let service = |service: &TokenServicePlan| {
-        let realm = (plan.realms.get(service.realm.index())).and_then(|realm| realms.get(&realm.name));
+        let realm = callers.realm(plan, service.realm);
         let realm = realm.ok_or_else(|| refused("token service", &service.name, "its realm is not there"))?;
-        let keys = keys.get(&service.name).cloned();
-        let made = TokenService::new(service, Arc::clone(realm), Arc::clone(directory), keys)
+        let keys = callers.keys.get(&service.name).cloned();
+        let (realm, directory) = (Arc::clone(&realm.realm), Arc::clone(directory));
+        let made = TokenService::new(service, realm, directory, keys)
             .map_err(|cause| refused("token service", &service.name, cause))?;
         Ok((service.name.clone(), made))
     };
@@ -80,10 +43,8 @@ pub(super) fn token_services(
 /// What endpoints are made of.
 pub(super) struct Makings<'p> {
     pub(super) plan: &'p Plan,
-    pub(super) realms: &'p Realms,
-    pub(super) services: &'p TokenServices,
+    pub(super) live: &'p Live,
     pub(super) directory: &'p Arc<Directory>,
-    pub(super) accounts: Option<&'p Arc<Accounts>>,
 }
 
 impl Makings<'_> {
@@ -105,7 +66,8 @@ impl Makings<'_> {
                 Endpoint::SignIn(Box::new(SignIn::new((**plan).clone(), realm, gives)))
             }
             TargetPlan::SignOut(plan) => {
-                let accounts = self.accounts.ok_or_else(|| refused("route", route, "no store is open"))?;
+                let accounts = self.live.accounts();
+                let accounts = accounts.ok_or_else(|| refused("route", route, "the store is not open"))?;
                 let store = accounts.store().clone();
                 Endpoint::SignOut(Box::new(SignOut::new(plan.clone(), api.session.clone(), store)))
             }
@@ -141,9 +103,8 @@ impl Makings<'_> {
     }
 
     fn realm(&self, route: &RouteName, realm: RealmRef) -> Result<Arc<Realm>, CompileError> {
-        (self.plan.realms.get(realm.index()))
-            .and_then(|plan| self.realms.get(&plan.name))
-            .cloned()
+        (self.live.callers.realm(self.plan, realm))
+            .map(|live| Arc::clone(&live.realm))
             .ok_or_else(|| refused("route", route, "its realm is not there"))
     }
 
@@ -155,7 +116,7 @@ impl Makings<'_> {
     ) -> Result<(Arc<TokenService>, Arc<Realm>), CompileError> {
         let missing = || refused("route", route, "its token service is not there");
         let plan = self.plan.services.get(service.index()).ok_or_else(missing)?;
-        let service = self.services.get(&plan.name).cloned().ok_or_else(missing)?;
+        let service = self.live.token_services.get(&plan.name).cloned().ok_or_else(missing)?;
         Ok((service, self.realm(route, plan.realm)?))
     }
 }

@@ -193,7 +193,10 @@ fn an_api_without_a_selector_does_not_read_the_field() {
     };
     let access = Access::new(&plan, RequiredClaims::default(), directory(), None);
     let permit = access
-        .decide(caller(identity()), &Presented::get(&selecting(&["stranger", "x"])))
+        .decide(
+            caller(identity()),
+            &Presented::get(&selecting(&["stranger", "x"])),
+        )
         .unwrap();
     assert_eq!(permit.tenant(), Some(&id("msp")));
 }
@@ -387,7 +390,9 @@ fn where_the_issuer_names_no_tenants_a_customer_is_its_own() {
         },
         ..Rules::default()
     };
-    let permit = access(&rules).decide(caller, &Presented::get(&HeaderMap::new())).unwrap();
+    let permit = access(&rules)
+        .decide(caller, &Presented::get(&HeaderMap::new()))
+        .unwrap();
     assert_eq!(permit.tenant(), Some(&id("msp")));
     assert_eq!(permit.tenant_value().unwrap(), "msp");
 }
@@ -401,7 +406,9 @@ fn a_public_route_permits_anybody_and_knows_nobody() {
         Some(HeaderName::from_static("x-tenant")),
     );
     for who in [Caller::known_as(None), caller(identity())] {
-        let permit = access.decide(who, &Presented::get(&selecting(&["stranger"]))).unwrap();
+        let permit = access
+            .decide(who, &Presented::get(&selecting(&["stranger"])))
+            .unwrap();
         assert!(permit.identity().is_none() && permit.payer().is_none() && permit.tenant().is_none());
         assert!(permit.tenant_value().is_none() && permit.directory_region().is_none());
     }
@@ -409,6 +416,7 @@ fn a_public_route_permits_anybody_and_knows_nobody() {
 
 #[test]
 fn a_route_that_is_not_public_permits_nobody_unknown() {
-    let refused = access(&Rules::default()).decide(Caller::known_as(None), &Presented::get(&HeaderMap::new()));
+    let refused =
+        access(&Rules::default()).decide(Caller::known_as(None), &Presented::get(&HeaderMap::new()));
     assert!(matches!(refused, Err(Rejection::CredentialsMissing)));
 }

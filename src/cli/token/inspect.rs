@@ -183,7 +183,8 @@ async fn judged_by(token: &str, issuer: &IssuerPlan, clock: &Clock) -> Result<Id
         }
         Err(fault) => return Err(fault.sentence().to_owned()),
     };
-    mapping::identity(&issuer.name, &issuer.claims, CredentialKind::Jwt, &claims).map_err(|BadClaim(sentence)| sentence.to_owned())
+    mapping::identity(&issuer.name, &issuer.claims, CredentialKind::Jwt, &claims)
+        .map_err(|BadClaim(sentence)| sentence.to_owned())
 }
 
 fn accepted(issuer: &str, identity: &Identity) -> String {
