@@ -147,7 +147,7 @@ pub(super) fn admin(
     }
     Some(AdminPlan {
         address,
-        token: None,
+        token: raw.token.as_ref().and_then(|token| super::accounts::client_secret(token, scope)),
     })
 }
 
