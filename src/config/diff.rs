@@ -1,6 +1,6 @@
 //! What a running gateway cannot change.
 
-use super::plan::{AccessLogPlan, ListenerMode, ListenerPlan, Plan, Workers};
+use super::plan::{AccessLogPlan, ListenerMode, ListenerPlan, Plan, StorePlan, Workers};
 
 /// What of `new` cannot take effect before a restart, as sentences. Empty: everything can.
 pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
@@ -25,12 +25,14 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
         plan.admin
             .map_or_else(|| "none".to_owned(), |admin| admin.address.to_string())
     };
-    if old.admin != new.admin {
+    if admin(old) != admin(new) {
         found.push(format!(
             "the address of `admin` changes from {} to {}",
             admin(old),
             admin(new)
         ));
+    } else if old.admin != new.admin {
+        found.push("`admin.token` changes".to_owned());
     }
     if old.telemetry.access_log != new.telemetry.access_log {
         found.push(format!(
@@ -41,7 +43,22 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
             )
         ));
     }
+    // Without realms no store is open, and any may be opened.
+    if old.store != new.store && !old.realms.is_empty() && !new.realms.is_empty() {
+        found.push(format!(
+            "`store` changes from {} to {}",
+            store(&old.store),
+            store(&new.store)
+        ));
+    }
     found
+}
+
+fn store(store: &StorePlan) -> String {
+    match store {
+        StorePlan::Memory => "memory".to_owned(),
+        StorePlan::Sqlite { path } => path.display().to_string(),
+    }
 }
 
 /// Where it listens and what is spoken there. Certificates and authorities are not named: those change at a reload.
