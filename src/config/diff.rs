@@ -1,6 +1,6 @@
 //! What a running gateway cannot change.
 
-use super::plan::{AccessLogPlan, ListenerMode, ListenerPlan, Plan, Workers};
+use super::plan::{AccessLogPlan, ListenerMode, ListenerPlan, Plan, StorePlan, Workers};
 
 /// What of `new` cannot take effect before a restart, as sentences. Empty: everything can.
 pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
@@ -41,7 +41,22 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
             )
         ));
     }
+    // Without realms there is no store yet, or none that anybody asks.
+    if old.store != new.store && !old.realms.is_empty() && !new.realms.is_empty() {
+        found.push(format!(
+            "`store` changes from {} to {}",
+            store(&old.store),
+            store(&new.store)
+        ));
+    }
     found
+}
+
+fn store(plan: &StorePlan) -> String {
+    match plan {
+        StorePlan::Memory => "memory".to_owned(),
+        StorePlan::Sqlite { path } => format!("sqlite `{}`", path.display()),
+    }
 }
 
 /// Where it listens and what is spoken there. Certificates and authorities are not named: those change at a reload.
