@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::{Method, StatusCode};
+use scene::callers::{Callers, OWN_TOKEN, OwnDoor};
 use scene::{BEARER, Door, HIT, HOST, LIMITED, MISS, NOW, config, request};
 use tollgate::auth::Presented;
 use tollgate::base::clock::{Clock, Tick};
@@ -36,6 +37,9 @@ const SCENARIOS: &[Scenario] = &[
     ("token_digest", digest),
     ("token_hit", |times| token(HIT, times)),
     ("token_miss", |times| token(MISS, times)),
+    ("own_token_digest", |times| digest_of(OWN_TOKEN, times)),
+    ("own_token_hit", |times| own(&Callers::open().token(), times)),
+    ("session_hit", |times| own(&Callers::open().session(), times)),
     ("bucket_spend", bucket),
     ("items_50_devices", items),
     ("pipeline_hit", |times| whole(HIT, StatusCode::OK, times)),
@@ -83,11 +87,25 @@ fn door() -> Door {
 }
 
 fn digest(times: usize) {
-    let token = BEARER.strip_prefix("Bearer ").unwrap();
+    digest_of(BEARER.strip_prefix("Bearer ").unwrap(), times);
+}
+
+fn digest_of(token: &str, times: usize) {
     measured(times, &mut || {
         let digest = Digest::of(black_box(token));
         black_box(&digest);
     });
+}
+
+/// A caller of our own accounts who is remembered.
+fn own(door: &OwnDoor, times: usize) {
+    let presented = Presented::get(&door.headers);
+    let mut identify = || {
+        let caller = door.credentials.identify(&presented, &door.clock);
+        assert!(black_box(caller.now_or_never().unwrap()).is_ok());
+    };
+    identify();
+    measured(times, &mut identify);
 }
 
 fn token(path: &'static str, times: usize) {

@@ -46,12 +46,12 @@ async fn answer(
             stages::outgoing(view, shard, route, &admission, &head, &client, to, of, trail);
             stages::rewrite(backend, &head, &captures, &mut request)?; //             400
             let mut answer = stages::forward(backend, shard, region, request, trail).await?; // 502 503 504
-            stages::returning(route, &admission, &mut answer);
+            stages::returning(shard, route, &admission, &mut answer, trail).await;
             Ok(Answer::Upstream(answer))
         }
         Target::Fixed(fixed) => {
             let mut answer = fixed.answer();
-            stages::returning(route, &admission, &mut answer);
+            stages::returning(shard, route, &admission, &mut answer, trail).await;
             Ok(Answer::Whole(answer))
         }
         Target::Own(own) => {

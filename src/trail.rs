@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 
+use crate::auth::csrf::Renewal;
 use crate::auth::{Caller, Own};
 use crate::base::clock::Tick;
 use crate::base::random::Ids;
@@ -24,6 +25,8 @@ pub struct Trail {
     trace: Option<String>,
     /// What became of the client's body, and how much of it was read.
     pub fate: Option<Fate>,
+    /// What is to be done for the caller's session, once the answer is there.
+    pub renewal: Option<Renewal>,
 }
 
 impl Trail {
@@ -42,6 +45,7 @@ impl Trail {
             called: None,
             trace: None,
             fate: None,
+            renewal: None,
         }
     }
 

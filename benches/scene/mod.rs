@@ -8,6 +8,8 @@
     reason = "a bench may stop at the first surprise"
 )]
 
+pub mod callers;
+
 use std::sync::Arc;
 
 use http::{HeaderValue, Request, Uri, header};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::api_key::ApiKey;
 use super::basic::Logins;
 use super::bearer::{Authority, Bearer};
+use super::csrf::Renewal;
 use super::jwt::Issuer;
 use super::known::Known;
 use super::presented::Presented;
@@ -117,6 +118,18 @@ impl Credentials {
             Accepted::ApiKey(key) => Some(Authenticator::ApiKey(key)),
         });
         Credentials(Kind::Required(kinds.collect()))
+    }
+
+    /// What is to be done after the call of a caller who was recognised here, once its answer is there. Usually nothing.
+    pub fn renewal(&self, caller: &Caller, presented: &Presented<'_>) -> Option<Renewal> {
+        let session = caller.known()?.own()?.session()?;
+        match &self.0 {
+            Kind::Public => None,
+            Kind::Required(authenticators) => authenticators.iter().find_map(|one| match one {
+                Authenticator::Session(cookies) => cookies.renewal(presented, session),
+                Authenticator::Bearer(_) | Authenticator::Basic(_) | Authenticator::ApiKey(_) => None,
+            }),
+        }
     }
 
     /// Recognises the caller. For a credential that is remembered this neither waits nor allocates.

@@ -4,13 +4,19 @@
 //! page can set or know. The value belongs to the session, on the server: comparing header with cookie (double submit) fails
 //! with clients that send no such cookie, or three of them, and with whoever can plant a cookie.
 
-use http::{HeaderName, Method};
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method};
 
 use super::presented::Presented;
+use crate::accounts::Realm;
+use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
-use crate::config::plan::{CsrfPlan, RefererRule};
-use crate::http::origin::{self, Source};
+use crate::base::token_value::{Shape, TokenValue};
+use crate::config::plan::{CsrfPlan, CsrfRotation, RefererRule, SessionCookie};
+use crate::http::origin::{self, Scheme, Source};
 use crate::rejection::Rejection;
+use crate::store::outcome::Edit;
 
 /// Values that are looked at in one request.
 const MOST_VALUES: usize = 4;
@@ -20,6 +26,42 @@ const MOST_VALUES: usize = 4;
 pub struct CsrfRule {
     headers: Box<[HeaderName]>,
     referer: RefererRule,
+    /// The cookie of the next value, where each use makes a new one.
+    renewed: Option<SessionCookie>,
+}
+
+/// A session whose value was used and is to be replaced, once the answer to its call is there: with a refusal the client
+/// would not learn the new one.
+#[derive(Debug)]
+pub struct Renewal {
+    realm: Arc<Realm>,
+    session: Digest,
+    cookie: SessionCookie,
+    scheme: Scheme,
+}
+
+impl Renewal {
+    /// Gives the session another value. The field that tells it to the client; `None` when the store did not take it, and
+    /// the old one stays good.
+    pub async fn perform(self, now: UnixTime) -> Option<HeaderValue> {
+        let value = TokenValue::random(Shape::Base64Url);
+        let store = self.realm.accounts().store();
+        let name = self.realm.name().clone();
+        let changed = store.change_csrf(name, self.session, Digest::of(value.reveal()), now);
+        match changed.await {
+            Ok(Edit::Done) => {}
+            Ok(Edit::Unknown) => return None,
+            Err(error) => {
+                tracing::warn!(%error, "a CSRF value could not be renewed");
+                return None;
+            }
+        }
+        let cookie = match self.scheme {
+            Scheme::Https => &self.cookie.https,
+            Scheme::Http => &self.cookie.http,
+        };
+        cookie.set(value.reveal()).ok()
+    }
 }
 
 impl CsrfRule {
@@ -28,7 +70,27 @@ impl CsrfRule {
         CsrfRule {
             headers: plan.headers.clone().into(),
             referer: plan.referer,
+            renewed: match plan.rotation {
+                CsrfRotation::Never => None,
+                CsrfRotation::EachUse => Some(plan.cookie.clone()),
+            },
         }
+    }
+
+    /// What is to be done after a call that has passed.
+    pub(super) fn renewal(
+        &self,
+        presented: &Presented<'_>,
+        realm: &Arc<Realm>,
+        session: Digest,
+    ) -> Option<Renewal> {
+        let cookie = self.renewed.as_ref().filter(|_| presented.is_unsafe())?;
+        Some(Renewal {
+            realm: Arc::clone(realm),
+            session,
+            cookie: cookie.clone(),
+            scheme: presented.scheme,
+        })
     }
 
     /// Lets a call pass that is safe, or shows the value whose digest is `expected`.
@@ -86,6 +148,7 @@ mod tests {
         CsrfRule {
             headers: [TOKEN, OTHER].into(),
             referer,
+            renewed: None,
         }
     }
 

@@ -23,3 +23,6 @@ pub use credentials::{Accepted, Caller, Credentials};
 pub use known::{Known, Values};
 pub use own::Own;
 pub use presented::Presented;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::cache::Verified;
-use super::csrf::CsrfRule;
+use super::csrf::{CsrfRule, Renewal};
 use super::known::Known;
 use super::opaque::{MOST_LOOKS, store_failed, suspended};
 use super::own::{Own, Use};
@@ -86,6 +86,13 @@ impl SessionCookies {
             names: names.into(),
             csrf,
         }
+    }
+
+    /// What is to be done after a call by this session that has passed.
+    pub(super) fn renewal(&self, presented: &Presented<'_>, session: Digest) -> Option<Renewal> {
+        self.csrf
+            .as_ref()?
+            .renewal(presented, &self.sessions.realm, session)
     }
 
     /// The caller; `None` when there is no such cookie.

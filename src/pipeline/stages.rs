@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ::http::header::HeaderName;
+use ::http::header::{HeaderName, SET_COOKIE};
 use ::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 
 use bytes::Bytes;
@@ -209,6 +209,7 @@ pub(super) async fn identify(
 ) -> Result<Caller, Rejection> {
     let caller = route.credentials.identify(presented, shard.clock()).await?;
     trail.identified(&caller);
+    trail.renewal = route.credentials.renewal(&caller, presented);
     route.access.settle(&caller, presented.headers).await?;
     Ok(caller)
 }
@@ -375,8 +376,14 @@ pub(super) async fn forward(
     outcome
 }
 
-/// Makes the answer the client's: hop-by-hop fields off, what the limits and the route say on.
-pub(super) fn returning<B>(route: &Route, admission: &Admission, answer: &mut Response<B>) {
+/// Makes the answer the client's: hop-by-hop fields off, what the limits, the route and the session say on.
+pub(super) async fn returning<B>(
+    shard: &Shard,
+    route: &Route,
+    admission: &Admission,
+    answer: &mut Response<B>,
+    trail: &mut Trail,
+) {
     let fields = answer.headers_mut();
     headers::returning(fields);
     for (name, value) in admission.response_fields() {
@@ -384,5 +391,12 @@ pub(super) fn returning<B>(route: &Route, admission: &Admission, answer: &mut Re
     }
     if let Some(deprecated) = &route.deprecated {
         fields.insert(DEPRECATION, deprecated.clone());
+    }
+    if let Some(renewal) = trail.renewal.take() {
+        // Rare: not a part of every request's future.
+        let renewed = Box::pin(renewal.perform(shard.clock().unix())).await;
+        if let Some(cookie) = renewed {
+            fields.append(SET_COOKIE, cookie);
+        }
     }
 }

@@ -144,6 +144,7 @@ fn a_request_is_one_object_with_the_names_of_the_conventions() {
             "tollgate.credential": "jwt",
             "tollgate.issuer": "central-idp",
             "tollgate.subject": "user-1",
+            "tollgate.user": "alice@example.com",
             "tollgate.client": "app-1",
             "tollgate.customer": "c-1",
             "tollgate.tenant": "t-1",
