@@ -132,7 +132,7 @@ dialects:
   central: {{ file: {dialect} }}
 apis:
   central:
-    hosts: any
+    hosts: ["*"]
     dialect: central
     credentials: [bearer: central]
     session: {{ realm: central, cookie: session, csrf: {{ cookie: csrftoken, headers: [X-CSRF-Token] }} }}
@@ -439,7 +439,7 @@ dialects:
     token_expired: {{ status: 401, json: {{ errorCode: "1005", message: Token is already expired }} }}
 apis:
   vcenter:
-    hosts: any
+    hosts: ["*"]
     credentials: [bearer: vcenter]
     access: {{ roles: [admin] }}
     dialect: vcenter
@@ -590,7 +590,7 @@ const PAGES: &str = r#"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generic_libraries_get_tokens_through_the_pages() {
     let world = crate::support::world::World::with_routes(&PAGES.replace("api.test", "127.0.0.1")).await;
-    let text = world.text().replace("hosts: [api.test]", "hosts: any");
+    let text = world.text().replace("hosts: [api.test]", "hosts: ['*']");
     world.gateway.reload(plan(&text)).await.unwrap();
     let at = |path: &str| format!("http://{}{path}", world.address);
     let (authorize, token, revoke) = (at("/authorize"), at("/token"), at("/revoke"));
