@@ -497,7 +497,7 @@ pub struct UpstreamTimeouts {
     pub first_byte: Duration,
     /// Between two reads of the answer's body.
     pub idle: Duration,
-    /// The whole exchange.
+    /// The whole exchange; before it, so long for a body that is counted.
     pub whole: Duration,
 }
 

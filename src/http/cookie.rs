@@ -36,6 +36,46 @@ pub fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item =
         .map(|(_, value)| value)
 }
 
+/// Removes every cookie with one of these names. Lines without one stay byte for byte; a line with nothing else goes.
+pub fn remove(headers: &mut HeaderMap, names: &[String]) {
+    let is_named = |pair: &[u8]| {
+        let name = pair
+            .split(|byte| *byte == b'=')
+            .next()
+            .unwrap_or(pair)
+            .trim_ascii();
+        names.iter().any(|own| own.as_bytes() == name)
+    };
+    let pairs = |line: &HeaderValue| -> bool { line.as_bytes().split(|byte| *byte == b';').any(is_named) };
+    if !headers.get_all(COOKIE).iter().any(pairs) {
+        return;
+    }
+    let lines: Vec<HeaderValue> = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| {
+            if !pairs(line) {
+                return Some(line.clone());
+            }
+            let kept: Vec<&[u8]> = line
+                .as_bytes()
+                .split(|byte| *byte == b';')
+                .filter(|pair| !is_named(pair))
+                .map(<[u8]>::trim_ascii)
+                .filter(|pair| !pair.is_empty())
+                .collect();
+            // Pieces of a value, joined by a semicolon, are a value.
+            HeaderValue::from_bytes(&kept.join(&b"; "[..]))
+                .ok()
+                .filter(|line| !line.is_empty())
+        })
+        .collect();
+    headers.remove(COOKIE);
+    for line in lines {
+        headers.append(COOKIE, line);
+    }
+}
+
 /// When a cookie goes along with requests from elsewhere (RFC 6265bis section 4.1.2.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SameSite {

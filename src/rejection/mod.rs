@@ -377,9 +377,8 @@ impl Rejection {
     pub fn retry(&self) -> Retry {
         match self {
             Rejection::RateLimited(limited) => Retry::After(limited.retry_after_seconds),
-            Rejection::LockedOut { retry_after_seconds } | Rejection::AccountSuspended { retry_after_seconds } => {
-                Retry::After(*retry_after_seconds)
-            }
+            Rejection::LockedOut { retry_after_seconds }
+            | Rejection::AccountSuspended { retry_after_seconds } => Retry::After(*retry_after_seconds),
             Rejection::Overloaded(_)
             | Rejection::AuthorityUnavailable
             | Rejection::StoreUnavailable
@@ -462,7 +461,7 @@ impl From<BodyError> for Rejection {
     fn from(error: BodyError) -> Rejection {
         match error {
             BodyError::TooLarge { limit } => Rejection::BodyTooLarge { limit },
-            BodyError::Idle => Rejection::RequestTimeout,
+            BodyError::Idle | BodyError::Late => Rejection::RequestTimeout,
             BodyError::Broken => Rejection::BadRequest(BadRequest::Body),
         }
     }
@@ -519,7 +518,7 @@ impl Code {
             | Code::RateLimited => Fault::Client,
             Code::Internal | Code::Overloaded | Code::AuthorityUnavailable | Code::StoreUnavailable => {
                 Fault::Gateway
-            },
+            }
             Code::UpstreamUnreachable
             | Code::UpstreamInvalid
             | Code::RegionUnavailable

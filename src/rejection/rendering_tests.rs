@@ -284,7 +284,9 @@ fn a_locked_name_looks_like_a_wrong_password_unless_a_dialect_says_otherwise() {
         assert_eq!(one.body(), other.body());
     }
     let row = look(429, Some("application/json"), "{\"wait\":{retry_after}}");
-    let told = Looks::compile(&[(Code::LockedOut, row)]).unwrap().render(&locked, "0");
+    let told = Looks::compile(&[(Code::LockedOut, row)])
+        .unwrap()
+        .render(&locked, "0");
     assert_eq!(told.status(), 429);
     assert_eq!(told.headers()[RETRY_AFTER], "42");
     assert_eq!(told.body(), "{\"wait\":42}");

@@ -153,9 +153,8 @@ fn detail(rejection: &Rejection) -> Cow<'_, str> {
         Rejection::BodyTooLarge { limit } => Cow::Owned(format!("The body may have at most {limit} bytes.")),
         Rejection::WrongRegion(region) => Cow::Owned(format!("Send this call to {}.", region.host)),
         Rejection::RateLimited(limited) => try_again(limited.retry_after_seconds),
-        Rejection::LockedOut { retry_after_seconds } | Rejection::AccountSuspended { retry_after_seconds } => {
-            try_again(*retry_after_seconds)
-        }
+        Rejection::LockedOut { retry_after_seconds }
+        | Rejection::AccountSuspended { retry_after_seconds } => try_again(*retry_after_seconds),
         other => Cow::Borrowed(fixed_detail(other.code()).unwrap_or_default()),
     }
 }
@@ -184,8 +183,12 @@ fn fixed_detail(code: Code) -> Option<&'static str> {
         Code::ScopeMissing => "The token was issued without a scope that this call needs.",
         Code::RoleMissing => "The caller has no role that allows this call.",
         Code::TenantForbidden => "The caller may not act on the tenant that the call names.",
-        Code::CsrfFailed => "Send the value that came with the sign-in in the header that this service reads it from.",
-        Code::AccountInactive => "The account is not approved, or is switched off. Ask whoever runs this service.",
+        Code::CsrfFailed => {
+            "Send the value that came with the sign-in in the header that this service reads it from."
+        }
+        Code::AccountInactive => {
+            "The account is not approved, or is switched off. Ask whoever runs this service."
+        }
         Code::NoRoute => "Check the host name and the path.",
         Code::MethodNotAllowed => "The Allow header lists the methods that are there.",
         Code::RouteGone => "Use the current version of the API.",

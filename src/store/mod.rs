@@ -11,8 +11,10 @@ pub mod model;
 mod notes;
 pub mod outcome;
 pub mod rules;
+pub mod sqlite;
 
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use backend::{Backend, Pending};
@@ -36,7 +38,7 @@ impl Store {
     pub async fn open(plan: &StorePlan) -> Result<Store, StoreError> {
         match plan {
             StorePlan::Memory => Ok(Store::memory()),
-            StorePlan::Sqlite { path: _ } => Err(StoreError::NotSupported("file yet")),
+            StorePlan::Sqlite { path } => Store::in_file(path, sqlite::Settings::default()).await,
         }
     }
 
@@ -47,6 +49,19 @@ impl Store {
             backend: Arc::new(memory::Memory::new(feed.clone())),
             feed,
         }
+    }
+
+    /// The store in the file at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError`], when the file cannot be used.
+    pub async fn in_file(path: &Path, settings: sqlite::Settings) -> Result<Store, StoreError> {
+        let feed = Feed::new();
+        let backend = sqlite::Sqlite::open(path, settings, feed.clone()).await?;
+        Ok(Store {
+            backend: Arc::new(backend),
+            feed,
+        })
     }
 
     /// Where changes are told.

@@ -14,6 +14,7 @@
 
 mod support;
 
+mod demo;
 mod drain;
 mod foreign_peers;
 mod forged;
@@ -21,6 +22,7 @@ mod hash_password;
 mod hostile;
 mod identity_headers;
 mod item_caps;
+mod key_server_tls;
 mod life;
 mod limits;
 mod paths;

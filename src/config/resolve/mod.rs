@@ -12,6 +12,7 @@ mod issuers;
 mod limits;
 mod listeners;
 mod material;
+mod rewrite;
 mod routes;
 mod scope;
 mod server;

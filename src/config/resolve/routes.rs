@@ -8,16 +8,15 @@ use super::apis::{World, limits};
 use super::backends::answer;
 use super::credentials;
 use super::endpoints::{self, Here, Plain};
+use super::rewrite;
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
     AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef,
-    ParameterPlaces, RealmRef, Rewrite, RoutePlan, TargetPlan,
+    ParameterPlaces, RealmRef, RoutePlan, TargetPlan,
 };
-use crate::config::raw::{RawApi, RawItems, RawRewrite, RawRoute, RawTarget};
+use crate::config::raw::{RawApi, RawItems, RawRoute, RawTarget};
 use crate::config::read::At;
-use crate::config::suggest;
-use crate::config::text;
 use crate::identity::RouteName;
 
 /// What routes get from their api.
@@ -518,7 +517,7 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
     }
     match &raw.to.value {
         RawTarget::Backend(name) => {
-            let rewrite = rewrite(raw, scope);
+            let rewrite = rewrite::resolve(raw, scope);
             let index = scope.backends.find(name, scope.findings)?;
             Some(TargetPlan::Backend {
                 backend: BackendRef::new(index),
@@ -538,41 +537,5 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::Introspect(service) => endpoints::plain(Plain::Introspect, service, here, scope),
         RawTarget::Metadata(service) => endpoints::plain(Plain::Metadata, service, here, scope),
         RawTarget::Keys(service) => endpoints::plain(Plain::Keys, service, here, scope),
-    }
-}
-
-fn rewrite(raw: &RawRoute, scope: &mut Scope<'_>) -> Rewrite {
-    let path = &raw.path.value.0;
-    match raw.rewrite.as_ref().map(|at| &at.value) {
-        None => Rewrite::Keep,
-        Some(RawRewrite::StripPrefix(prefix)) => {
-            let text = &prefix.value.0;
-            let rest = path.strip_prefix(text.trim_end_matches('/'));
-            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-                scope.error(
-                    "contradiction",
-                    prefix.mark,
-                    format!("`{}` is not a prefix of `{path}`", prefix.shown(text)),
-                    "whole segments, as they stand in `path`",
-                );
-            }
-            Rewrite::StripPrefix(text.clone())
-        }
-        Some(RawRewrite::Template(template)) => {
-            let known: Vec<&str> = text::captures(path).collect();
-            for name in text::captures(&template.value.0).filter(|name| !known.contains(name)) {
-                let hint = if known.is_empty() {
-                    "the path captures nothing".to_owned()
-                } else {
-                    format!("the path captures {}", suggest::list(known.iter().copied()))
-                };
-                let message = format!(
-                    "`{path}` captures no `{name}`{}",
-                    suggest::did_you_mean(name, known.iter().copied())
-                );
-                scope.error("unknown-name", template.mark, message, hint);
-            }
-            Rewrite::Template(template.value.0.clone())
-        }
     }
 }

@@ -114,8 +114,7 @@ impl State {
             !goes
         });
         self.denied.retain(|_, until| !(*until <= now && room()));
-        self.sessions
-            .retain(|_, session| !(!session.is_live(now) && room()));
+        self.sessions.retain(|_, session| session.is_live(now) || !room());
         self.attempts.retain(|_, held| !(held.forget_at <= now && room()));
         let keep_from = UnixTime(now.0.saturating_sub_unsigned(plan.keep_audit.as_secs()));
         while self.audit.front().is_some_and(|entry| entry.by.at < keep_from) && room() {
