@@ -57,7 +57,7 @@ async fn answer(
         Target::Own(own) => {
             let (to, of) = (own, &mut request);
             let mut answer = stages::own(to, shard, &admission, &head, &captures, &client, of).await?;
-            stages::returning(route, &admission, &mut answer);
+            stages::returning(shard, route, &admission, &mut answer, trail).await;
             Ok(Answer::Whole(answer))
         }
         Target::Gone => Err(Rejection::RouteGone),
