@@ -28,7 +28,7 @@ impl CredentialKind {
         match self {
             CredentialKind::Jwt => "jwt",
             CredentialKind::Token => "token",
-            CredentialKind::ApiKey => "api_key",
+            CredentialKind::ApiKey => "api-key",
             CredentialKind::Introspected => "introspected",
             CredentialKind::Session => "session",
             CredentialKind::Basic => "basic",

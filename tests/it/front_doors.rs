@@ -172,7 +172,7 @@ apis:
         methods: [POST]
         public: true
         limits: []
-        to: {{ token: {{ service: central, parameters: [query] }} }}
+        to: {{ token: {{ service: central, parameters: [query], answer: {{ json: {{ token_type: bearer, access_token: "{{access_token}}", refresh_token: "{{refresh_token}}", expires_in: "{{expires_in}}" }} }} }} }}
       - path: /oauth2/api/tokens
         methods: [DELETE]
         credentials: [session]
@@ -632,7 +632,7 @@ async fn the_pages_decide_nothing_for_another_site_another_session_or_another_re
         "/authorize?response_type=code&client_id=app1&redirect_uri=http://127.0.0.1/cb&scope=read&state=s1";
     let page = world.call("GET", query, &[], "").await;
     assert_eq!(page.status, 200);
-    assert!(page.text().contains("Reports &amp; more"), "{}", page.text());
+    assert!(page.text().contains("Reports &#38; more"), "{}", page.text());
     let policy = page.header("content-security-policy").unwrap();
     assert!(
         policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
