@@ -20,6 +20,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::{Method, StatusCode};
 use scene::{BEARER, Door, HIT, HOST, LIMITED, MISS, NOW, config, request};
+use tollgate::auth::Presented;
 use tollgate::base::clock::{Clock, Tick};
 use tollgate::base::digest::Digest;
 use tollgate::base::units::Quota;
@@ -94,7 +95,8 @@ fn token(path: &'static str, times: usize) {
     let call = request(path);
     let route = door.view.router.find(HOST, path, &Method::GET).unwrap().payload;
     let mut identify = || {
-        let caller = route.credentials.identify(call.headers(), door.shard.clock());
+        let presented = Presented::get(call.headers());
+        let caller = route.credentials.identify(&presented, door.shard.clock());
         assert!(black_box(caller.now_or_never().unwrap()).is_ok());
     };
     identify();

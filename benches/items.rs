@@ -3,6 +3,7 @@
 //! `cargo bench --bench items`
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tollgate::config::plan::{ItemCapPlan, ItemCount};
@@ -37,7 +38,7 @@ fn queries(criterion: &mut Criterion) {
         max: 50,
         count: ItemCount::Query("limit".to_owned()),
     };
-    let cap = ItemCap::new(&plan, ItemCap::HOLD);
+    let cap = ItemCap::new(&plan, ItemCap::HOLD, Duration::from_secs(60));
     criterion.bench_function("items/query", |bencher| {
         bencher.iter(|| {
             black_box(

@@ -19,6 +19,7 @@ pub use error::StartError;
 pub use process::run;
 pub use service::GatewayService;
 
+use crate::accounts::{self, Accounts};
 use crate::admin::{self, AdminState, Readiness};
 use crate::base::clock::Clock;
 use crate::base::random::Ids;
@@ -35,6 +36,7 @@ use crate::server::tls::Tls;
 use crate::server::worker::{self, Server};
 use crate::shard::Shard;
 use crate::snapshot::{Live, View};
+use crate::store::Store;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::{LifeState, Metrics};
 use crate::telemetry::record::Recorder;
@@ -100,7 +102,11 @@ impl Gateway {
         };
         let shard_count = worker::shards(plan.server.workers);
         let recorder = Recorder::new(options.clock.clone(), Arc::clone(&metrics), access_log.clone());
-        let (view, live) = View::compile(&plan, &Live::default(), shard_count, &recorder)?;
+        let nothing = match open_accounts(&plan, &options.clock).await? {
+            Some(accounts) => Live::default().with_accounts(accounts),
+            None => Live::default(),
+        };
+        let (view, live) = View::compile(&plan, &nothing, shard_count, &recorder)?;
         live.warm(options.warm).await;
         let view = Arc::new(view);
         let ids = Arc::new(Ids::new());
@@ -191,6 +197,11 @@ impl Gateway {
         self.shared.metrics.entered(LifeState::Draining);
         let drained = self.shared.life.drain(plan).await;
         self.shared.metrics.entered(LifeState::Stopped);
+        if let Some(accounts) = self.shared.live.load().accounts()
+            && let Err(error) = accounts.store().close().await
+        {
+            tracing::warn!(%error, "the store did not close well; what was acknowledged is safe");
+        }
         if let Some(log) = &self.shared.access_log {
             // The last lines are worth a moment, not a hang.
             log.flush(Duration::from_secs(1));
@@ -231,7 +242,12 @@ impl Shared {
             return Err(StartError::NeedsRestart(restart));
         }
         let generation = current.generation + 1;
-        let old = self.live.load_full();
+        let mut old = self.live.load_full();
+        if old.accounts().is_none()
+            && let Some(accounts) = open_accounts(&plan, &self.options.clock).await?
+        {
+            old = Arc::new(Live::clone(&old).with_accounts(accounts));
+        }
         let recorder = Recorder::new(
             self.options.clock.clone(),
             Arc::clone(&self.metrics),
@@ -307,6 +323,19 @@ impl Shared {
         self.metrics
             .certificates(ends.iter().map(|(file, ends)| (file.as_str(), *ends)));
     }
+}
+
+/// The accounts of a configuration that has realms.
+async fn open_accounts(plan: &Plan, clock: &Clock) -> Result<Option<Arc<Accounts>>, StartError> {
+    if plan.realms.is_empty() {
+        return Ok(None);
+    }
+    let store = Store::open(&plan.store)
+        .await
+        .map_err(|cause| StartError::Store { cause })?;
+    let accounts = Accounts::open(store, accounts::usual_passwords()?);
+    accounts.tend(clock);
+    Ok(Some(accounts))
 }
 
 type Bound = (Vec<(Listener, Mode)>, Vec<Option<Arc<Tls>>>);

@@ -18,7 +18,9 @@ use crate::http::names::{
     TRACEPARENT, TRACESTATE, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID,
 };
 use crate::http::trace_context::{State, TraceParent};
-use crate::http::{hop, host, trailers};
+use crate::http::{cookie, hop, host, trailers};
+
+pub use crate::http::origin::Scheme;
 
 /// Removed from every request beside the managed names, in every spelling.
 ///
@@ -59,6 +61,8 @@ pub struct Outgoing {
     roles: Option<HeaderName>,
     request_id: HeaderName,
     managed: Arc<ManagedNames>,
+    /// Cookies that mean something to the gateway alone.
+    cookies: Box<[String]>,
 }
 
 /// Verified values; `None` where the caller or the call has none. The field stays away then: an absent field and an
@@ -77,21 +81,10 @@ pub struct Injected<'c> {
     pub roles: Option<&'c HeaderValue>,
 }
 
-/// What the client spoke to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// Without TLS.
-    Http,
-    /// With TLS.
-    Https,
-}
-
-impl Scheme {
-    fn value(self) -> HeaderValue {
-        match self {
-            Scheme::Http => HeaderValue::from_static("http"),
-            Scheme::Https => HeaderValue::from_static("https"),
-        }
+fn word(scheme: Scheme) -> HeaderValue {
+    match scheme {
+        Scheme::Http => HeaderValue::from_static("http"),
+        Scheme::Https => HeaderValue::from_static("https"),
     }
 }
 
@@ -142,7 +135,15 @@ impl Outgoing {
             roles: names.roles.clone(),
             request_id,
             managed: Arc::new(ManagedNames::new(managed).and_beginning_with(["x-forwarded-"])),
+            cookies: Box::default(),
         }
+    }
+
+    /// The same, and cookies of these names do not go on: whoever reads a session's id can act as its user.
+    #[must_use]
+    pub fn without_cookies(mut self, names: Vec<String>) -> Outgoing {
+        self.cookies = names.into();
+        self
     }
 
     /// The names that clients may not send, for the filter on trailers ([`crate::http::body::Body::guarded`]).
@@ -165,7 +166,7 @@ impl Outgoing {
         } = call;
         // What a trusted peer says is read before all of it is removed.
         let chain = forwarded::chain(client.peer, client.trust, headers);
-        let scheme = said_scheme(client, headers).unwrap_or_else(|| client.scheme.value());
+        let scheme = said_scheme(client, headers).unwrap_or_else(|| word(client.scheme));
         let host = said_host(client, headers);
 
         let listed = hop::listed(headers);
@@ -187,6 +188,9 @@ impl Outgoing {
             trailers::keep_announced(headers, Some(&self.managed));
         }
         if has_cookie {
+            if !self.cookies.is_empty() {
+                cookie::remove(headers, &self.cookies);
+            }
             join_cookies(headers);
         }
 
@@ -229,8 +233,8 @@ pub fn returning(headers: &mut HeaderMap) {
 /// What a trusted proxy says that its client spoke: exactly one of the two words.
 fn said_scheme(client: &Client<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
     match single(client, headers, &X_FORWARDED_PROTO)?.as_bytes() {
-        b"https" => Some(Scheme::Https.value()),
-        b"http" => Some(Scheme::Http.value()),
+        b"https" => Some(word(Scheme::Https)),
+        b"http" => Some(word(Scheme::Http)),
         _ => None,
     }
 }

@@ -353,3 +353,43 @@ fn trailers_are_filtered_by_the_same_names() {
     returning(&mut answer);
     assert_eq!(answer, map(&[("trailer", "x-sum")]));
 }
+
+#[test]
+fn the_gateways_own_cookies_stay_here_and_the_others_go_on() {
+    let sent = |lines: &[&str]| {
+        let mut headers = map(&[("host", "api.example.com")]);
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
+        }
+        let head = head("/", http::Version::HTTP_11, &headers);
+        let outgoing =
+            Outgoing::new(&names(), None).without_cookies(vec!["session".to_owned(), "csrftoken".to_owned()]);
+        let trace = TraceParent::continue_or_begin(&headers, [7; 24]);
+        let call = Call {
+            head: &head,
+            injected: Injected::default(),
+            client: Client {
+                peer: &HeaderValue::from_static("192.0.2.1"),
+                trust: Trust::Stranger,
+                scheme: Scheme::Https,
+            },
+            request_id: &HeaderValue::from_static("0af7"),
+            trace,
+        };
+        outgoing.apply(&mut headers, &call);
+        let left: Vec<String> = headers
+            .get_all(COOKIE)
+            .iter()
+            .map(|line| line.to_str().unwrap().to_owned())
+            .collect();
+        left
+    };
+    assert_eq!(sent(&["session=s"]), [""; 0]);
+    assert_eq!(sent(&["a=1; session=s; b=2; csrftoken=c"]), ["a=1; b=2"]);
+    assert_eq!(sent(&["session = s;a=1", "b=2", "session=t"]), ["a=1; b=2"]);
+    assert_eq!(
+        sent(&["a=1; sessions=x; Session=y"]),
+        ["a=1; sessions=x; Session=y"]
+    );
+    assert_eq!(sent(&["a=1;b=2"]), ["a=1;b=2"]);
+}

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! floor 5  the house     main  cli  gateway  server  pipeline  reply  trail  shard  snapshot
-//! floor 4  own answers   local  admin
+//! floor 4  own answers   oauth  local  admin
 //! floor 3  stages        routing   auth < limits < headers < upstream
 //! floor 2  instruments   config  accounts  store  jose  net  telemetry
 //! floor 1  words         rejection  http  identity
@@ -26,6 +26,7 @@ pub mod jose;
 pub mod limits;
 pub mod local;
 pub mod net;
+pub mod oauth;
 pub mod pipeline;
 pub mod rejection;
 pub mod reply;

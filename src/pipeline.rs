@@ -34,11 +34,9 @@ async fn answer(
     let client = stages::client(view, peer, &request, &head, trail); //               who is at the other end
     let (route, captures) = stages::route(view, &head, &request, trail)?; //          404 405
     route.limits.admit_address(client.address, trail.start())?; //                    429  before anyone is known
-    let caller = route
-        .credentials
-        .identify(request.headers(), shard.clock())
-        .await?; // 400 401 503
-    let permit = route.access.decide(caller, request.headers())?; //                  400 401 403
+    let presented = stages::presented(&request, &head, &client); //                   what it shows of its sender
+    let caller = stages::identify(route, &presented, shard, trail).await?; //         400 401 403 503
+    let permit = route.access.decide(caller, &presented)?; //                         400 401 403
     let admission = route.limits.admit(permit, client.address, trail.start())?; //    429  the payer's buckets
     trail.admitted(&admission);
     let region = stages::locate(view, route, &admission, &head, trail)?; //           308 421 503

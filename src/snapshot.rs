@@ -2,6 +2,7 @@
 //!
 //! Compiling takes over what is at work under the view before, by name: buckets, pools, key rings, verified tokens.
 
+mod callers;
 mod compile;
 mod fixed;
 mod live;

@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 
+use crate::auth::{Caller, Own};
 use crate::base::clock::Tick;
 use crate::base::random::Ids;
 use crate::http::body::Fate;
@@ -71,11 +72,21 @@ impl Trail {
         self.record.start()
     }
 
+    /// Notes who calls, also where the call is refused afterwards.
+    pub fn identified(&mut self, caller: &Caller) {
+        let Some(known) = caller.known().filter(|_| self.record.is_logged()) else {
+            return;
+        };
+        self.record.caller(&known.identity);
+        if let Some(account) = known.own().and_then(Own::account) {
+            self.record.user(account.name.as_str());
+        }
+    }
+
     /// Notes who pays, and for whom the call is.
     pub fn admitted(&mut self, admission: &Admission) {
         let permit = admission.permit();
-        self.record
-            .caller(permit.identity(), permit.payer(), permit.tenant());
+        self.record.acting(permit.payer(), permit.tenant());
     }
 
     /// Notes the trace.

@@ -1162,6 +1162,77 @@ error[contradiction]: `rewrite` is for calls to a backend
 }
 
 #[test]
+fn a_rewrite_makes_a_path_in_normal_form() {
+    assert_said(
+        r#"backends:
+  b: { endpoints: [http://127.0.0.1:1] }
+apis:
+  a:
+    hosts: ["*"]
+    routes:
+      - { path: "/a/{id}", public: true, rewrite: { template: "/x/{id}/../y" }, to: { backend: b } }
+      - { path: "/b/{id}", public: true, rewrite: { template: "/x//{id}" }, to: { backend: b } }
+      - { path: "/c/{id}", public: true, rewrite: { template: "/%78/{id}" }, to: { backend: b } }
+      - { path: "/d/{id}", public: true, rewrite: { template: "/x/%2e%2E/%2E%2e/{id}" }, to: { backend: b } }
+      - { path: "/f/{id}", public: true, rewrite: { template: "/x%2f/{id}" }, to: { backend: b } }
+      - { path: "/g/{id}", public: true, rewrite: { template: "/x\\y/{id}" }, to: { backend: b } }
+      - { path: "/h/{id}", public: true, rewrite: { template: "/%7B/{id}/;v=1/" }, to: { backend: b } }
+      - { path: "/i/{id}", public: true, rewrite: { template: "/%7B/{id}/a;v=1/" }, to: { backend: b } }
+listeners: [{ address: 127.0.0.1:0 }]
+"#,
+        r#"
+error[not-normal]: `/x/{id}/../y` is not in the normal form of a path
+ --> t.yaml:7:63
+  |
+7 |       - { path: "/a/{id}", public: true, rewrite: { template: "/x/{id}/../y" }, to: { backend: b } }
+  |                                                               ^^^^^^^^^^^^^^
+  = hint: write `/x/y`
+
+error[not-normal]: `/x//{id}` is not in the normal form of a path
+ --> t.yaml:8:63
+  |
+8 |       - { path: "/b/{id}", public: true, rewrite: { template: "/x//{id}" }, to: { backend: b } }
+  |                                                               ^^^^^^^^^^
+  = hint: write `/x/{id}`
+
+error[not-normal]: `/%78/{id}` is not in the normal form of a path
+ --> t.yaml:9:63
+  |
+9 |       - { path: "/c/{id}", public: true, rewrite: { template: "/%78/{id}" }, to: { backend: b } }
+  |                                                               ^^^^^^^^^^^
+  = hint: write `/x/{id}`
+
+error[not-normal]: `/x/%2e%2E/%2E%2e/{id}` is not in the normal form of a path: the path leads out of the root
+  --> t.yaml:10:63
+   |
+10 |       - { path: "/d/{id}", public: true, rewrite: { template: "/x/%2e%2E/%2E%2e/{id}" }, to: { backend: b } }
+   |                                                               ^^^^^^^^^^^^^^^^^^^^^^^
+   = hint: write the path as the backend is to see it
+
+error[not-normal]: `/x%2f/{id}` is not in the normal form of a path: the path has an encoded slash or a backslash
+  --> t.yaml:11:63
+   |
+11 |       - { path: "/f/{id}", public: true, rewrite: { template: "/x%2f/{id}" }, to: { backend: b } }
+   |                                                               ^^^^^^^^^^^^
+   = hint: write the path as the backend is to see it
+
+error[bad-value]: `/x\y/{id}` has the character '\\', which no path has
+  --> t.yaml:12:63
+   |
+12 |       - { path: "/g/{id}", public: true, rewrite: { template: "/x\\y/{id}" }, to: { backend: b } }
+   |                                                               ^^^^^^^^^^^^
+
+error[not-normal]: `/%7B/{id}/;v=1/` is not in the normal form of a path: the path hides a dot segment or a slash
+  --> t.yaml:13:63
+   |
+13 |       - { path: "/h/{id}", public: true, rewrite: { template: "/%7B/{id}/;v=1/" }, to: { backend: b } }
+   |                                                               ^^^^^^^^^^^^^^^^^
+   = hint: write the path as the backend is to see it
+"#,
+    );
+}
+
+#[test]
 fn a_dialect_names_codes_and_placeholders_that_exist() {
     assert_said(
         r#"dialects:

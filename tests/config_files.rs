@@ -736,7 +736,7 @@ apis:
     );
     assert_eq!(routes[0].deprecated.as_ref().unwrap(), "@1767225600");
     assert!(routes[1].limits.is_empty());
-    assert_eq!(routes[2].target, TargetPlan::Gone);
+    assert!(matches!(routes[2].target, TargetPlan::Gone));
     let AccessPlan::Required {
         roles_any,
         scopes_all,

@@ -5,9 +5,15 @@
 #[path = "../benches/scene/mod.rs"]
 mod scene;
 
-use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use scene::{HIT, LIMITED, NOW, config, request};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use scene::{HIT, HOST, LIMITED, NOW, config, request};
+use tokio::time::Instant;
 use tollgate::base::clock::Clock;
 use tollgate::gateway::{Gateway, Options};
 use tollgate::reply::Reply;
@@ -85,4 +91,68 @@ async fn any_body_type_is_taken_and_its_bytes_are_subject_to_the_same_guard() {
     let answer = gateway.service().oneshot(two_hosts).await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     gateway.stop();
+}
+
+#[tokio::test]
+async fn a_counted_body_has_the_time_of_the_backend_that_it_is_for() {
+    const TEXT: &str = r#"
+listeners: [{ address: 127.0.0.1:0 }]
+server: { timeouts: { body: 10s } }
+backends:
+  quick: { endpoints: ["http://127.0.0.1:9"], timeouts: { first-byte: 30s, whole: 42s } }
+  patient: { endpoints: ["http://127.0.0.1:9"], timeouts: { whole: 90s } }
+  fixed: { respond: { body: ok }, timeouts: { whole: 50s } }
+apis:
+  api:
+    hosts: [api.test]
+    routes:
+      - { path: /quick, public: true, items: { body: /devices }, to: { backend: quick } }
+      - { path: /patient, public: true, items: { body: /devices }, to: { backend: patient } }
+      - { path: /fixed, public: true, items: { body: /devices }, to: { backend: fixed } }
+      - { path: /here, public: true, items: { body: /devices }, to: { respond: { body: ok } } }
+"#;
+    let plan = tollgate::config::load_text(TEXT, "test.yaml", &|_| None).unwrap();
+    let gateway = Gateway::start(plan, Options::default()).await.unwrap();
+    tokio::time::pause();
+    for (path, seconds) in [("/quick", 42), ("/patient", 90), ("/fixed", 50), ("/here", 300)] {
+        // A blank every five seconds: never idle, and never done.
+        let mut clock = tokio::time::interval(Duration::from_secs(5));
+        let drip = futures_util::stream::poll_fn(move |task| {
+            clock
+                .poll_tick(task)
+                .map(|_| Some(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b" ")))))
+        });
+        let mut call = Request::post(path)
+            .header(header::HOST, HOST)
+            .body(StreamBody::new(drip))
+            .unwrap();
+        call.headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let begin = Instant::now();
+        let answer = gateway.service().oneshot(call).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT, "{path}");
+        assert_eq!(json(answer).await["code"], "request_timeout");
+        assert_eq!(begin.elapsed().as_secs(), seconds, "{path}");
+    }
+    gateway.stop();
+}
+
+#[test]
+fn the_example_lets_two_calls_through_and_refuses_the_third_within_its_own_layer() {
+    let output = std::process::Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["run", "--quiet", "--locked", "--example", "embed"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    // Each answer's head, and its body set in.
+    let heads: Vec<&str> = said.lines().filter(|line| line.contains("Some(")).collect();
+    assert_eq!(heads.len(), 3, "{said}");
+    for (head, status) in heads.iter().zip(["200 OK", "200 OK", "429 Too Many Requests"]) {
+        assert!(
+            head.starts_with(status) && head.contains("gateway;dur="),
+            "{head}"
+        );
+    }
 }

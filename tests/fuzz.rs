@@ -162,6 +162,10 @@ fn a_bearer_token_is_the_only_credential_and_has_its_grammar() {
             "==",
             ",",
             "Basic eDp5",
+            "basic ",
+            "eDp5",
+            "Og==",
+            "dSUzYTpw",
             "\"",
             "\n",
             "ä",
@@ -169,6 +173,163 @@ fn a_bearer_token_is_the_only_credential_and_has_its_grammar() {
             "~+/",
         ],
         checks::authorization,
+    );
+}
+
+#[test]
+fn a_cookie_has_a_name_and_comes_back_as_it_was_set() {
+    drive(
+        "cookie",
+        &[
+            "session",
+            "=",
+            ";",
+            "; ",
+            "a",
+            "__Host-a",
+            "__Secure-",
+            "\"",
+            " ",
+            "\t",
+            "\n",
+            "ä",
+            "\\",
+            ",",
+            "==",
+            "csrftoken=x",
+        ],
+        checks::cookie,
+    );
+}
+
+#[test]
+fn a_form_is_what_it_is_when_it_is_written_anew() {
+    drive(
+        "form",
+        &[
+            "code", "c%6fde", "=", "&", "&&", "+", "%2B", "%", "%c3%a4", "%ff", "%00", "ä", ";", "a",
+            "password", "%zz", "\n",
+        ],
+        checks::form,
+    );
+}
+
+#[test]
+fn a_request_of_this_host_is_read_so_by_others_too() {
+    drive(
+        "origin",
+        &[
+            "a.test\n",
+            "a.test:8443\n",
+            "https://",
+            "HTTPS://",
+            "http://",
+            "a.test",
+            "A.test.",
+            ":443",
+            ":8443",
+            "/",
+            "?",
+            "#",
+            "@",
+            "\\",
+            "[::1]",
+            "null",
+            "\n",
+            "\n",
+            " ",
+            "%61",
+        ],
+        checks::origin,
+    );
+}
+
+#[test]
+fn a_password_hash_is_written_as_it_came() {
+    drive(
+        "password_hash",
+        &[
+            "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$",
+            "$argon2id",
+            "$v=19",
+            "$m=256,t=2,p=1",
+            "$m=262145,t=2,p=1",
+            "$c29tZXNhbHQ",
+            "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$",
+            "=",
+            ",",
+            "0",
+            "+",
+            "AAAA",
+            "$2b$12$",
+        ],
+        checks::password_hash,
+    );
+}
+
+#[test]
+fn spellings_of_a_name_are_one_name() {
+    drive(
+        "user_name",
+        &[
+            "a",
+            "A",
+            "ß",
+            "ẞ",
+            "ς",
+            "Σ",
+            "İ",
+            "ı",
+            "ŉ",
+            "ﬁ",
+            "Ａ",
+            "o\u{308}",
+            "ö",
+            "\u{345}",
+            "@",
+            ".",
+            "example.com",
+            " ",
+            "\u{a0}",
+            "\u{200b}",
+            "\0",
+            "-",
+            "\"",
+            "ǅ",
+            "\u{fdfa}",
+        ],
+        checks::user_name,
+    );
+}
+
+#[test]
+fn a_redirection_uri_leads_to_one_place() {
+    drive(
+        "redirect_uri",
+        &[
+            "https://a.test/cb",
+            "http://127.0.0.1",
+            "http://[::1]",
+            "http://localhost",
+            ":80",
+            ":8080",
+            "/cb",
+            "\n",
+            "\nhttp://127.0.0.1",
+            "?x=1",
+            "?",
+            "#",
+            "@",
+            ".",
+            "..",
+            "%2f",
+            "%",
+            "\\",
+            "A",
+            "com.example:/",
+        ],
+        checks::redirect_uri,
     );
 }
 
@@ -283,5 +444,38 @@ fn any_text_is_a_plan_or_a_list_of_findings() {
             "issuers:\n  i: { issuer: \"${SECRET}\", audience: a, algorithms: ES256, keys: { secret: { environment: SECRET } } }\n",
         ],
         checks::config_yaml,
+    );
+}
+
+#[test]
+fn an_answer_is_read_the_same_however_its_bytes_are_cut() {
+    drive(
+        "answer",
+        &[
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.0 200\r\n",
+            "HTTP/1.1 204 No Content\r\n",
+            "HTTP/1.1 103 Early Hints\r\n",
+            "Content-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Connection: close\r\n",
+            "Connection: keep-alive, x-a\r\n",
+            "Keep-Alive: timeout=5\r\n",
+            "x-a: 1\r\n",
+            "x-b : 1\r\n",
+            " folded\r\n",
+            "\r\n",
+            "\n",
+            "hello",
+            "5\r\nhello\r\n",
+            "5;x=\"y\"\r\nhello\r\n",
+            "5\nhello\n",
+            "0\r\n",
+            "0\r\n\r\n",
+            "fffffffffffffffff\r\n",
+            "-5\r\n",
+        ],
+        checks::answer,
     );
 }

@@ -2,7 +2,8 @@
 //!
 //! Counts repeat to a few in ten thousand on a machine whose times vary by half, so they decide where times inform. Not
 //! part of an ordinary test run, since the program that is counted has to be built with optimisation, which takes some
-//! four minutes on two cores the first time: `make budget`. The scenarios are in `benches/icount.rs`.
+//! four minutes on two cores the first time: `make budget`, which CI runs after the tests. The scenarios are in
+//! `benches/icount.rs`.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(

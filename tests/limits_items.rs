@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -15,18 +16,21 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tollgate::config::plan::{ItemCapPlan, ItemCount};
-use tollgate::http::body::Body;
+use tollgate::http::body::{Body, BodyError};
 use tollgate::limits::items::ItemCap;
 use tollgate::rejection::{BadRequest, Code, Rejection};
 
+/// Until when a counted body must be there.
+const WITHIN: Duration = Duration::from_secs(60);
+
 fn query_cap() -> ItemCap {
     let count = ItemCount::Query("limit".to_owned());
-    ItemCap::new(&ItemCapPlan { max: 50, count }, ItemCap::HOLD)
+    ItemCap::new(&ItemCapPlan { max: 50, count }, ItemCap::HOLD, WITHIN)
 }
 
 fn body_cap(hold: u64) -> ItemCap {
     let count = ItemCount::Body(vec!["devices".to_owned()]);
-    ItemCap::new(&ItemCapPlan { max: 50, count }, hold)
+    ItemCap::new(&ItemCapPlan { max: 50, count }, hold, WITHIN)
 }
 
 /// A client's body that arrives in pieces, and counts how many were taken.
@@ -81,6 +85,39 @@ fn check(cap: &ItemCap, headers: &HeaderMap, body: Body) -> Result<Bytes, Reject
             .map_err(|_| Rejection::Internal(0))?
             .to_bytes())
     })
+}
+
+/// A client that sends a blank every second and never comes to an end.
+struct Drip(tokio::time::Interval);
+
+impl http_body::Body for Drip {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0
+            .poll_tick(task)
+            .map(|_| Some(Ok(Frame::data(Bytes::from_static(b" ")))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_counted_for_so_long_and_no_longer() {
+    let drip = Drip(tokio::time::interval(Duration::from_secs(1)));
+    let drip = drip.map_err(|never| -> Box<dyn std::error::Error + Send + Sync> { match never {} });
+    let begin = tokio::time::Instant::now();
+    let (body, fate) = Body::boxed(drip.boxed_unsync()).guarded(ItemCap::HOLD, WITHIN, None);
+    let refusal = body_cap(ItemCap::HOLD)
+        .check_body(&HeaderMap::new(), body)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.code(), Code::RequestTimeout);
+    assert_eq!(refusal.code().status(), 408);
+    assert_eq!(begin.elapsed(), WITHIN);
+    assert_eq!(fate.unwrap().failure(), Some(BodyError::Late));
 }
 
 fn devices(count: usize) -> Vec<u8> {

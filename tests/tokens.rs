@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use tollgate::auth::jwt::Issuer;
-use tollgate::auth::{Caller, Credentials};
+use tollgate::auth::{Caller, Credentials, Presented};
 use tollgate::base::clock::{Clock, UnixTime};
 use tollgate::base::secret::Secret;
 use tollgate::config::plan::{Algorithm, ClaimsPlan, IssuerPlan, KeySource, KeyUrl};
@@ -184,7 +184,10 @@ fn house(plan: &IssuerPlan) -> House {
 impl House {
     async fn ask(&self, token: &str) -> Result<Caller, Rejection> {
         self.credentials
-            .identify(&bearing(&[&format!("Bearer {token}")]), &self.clock)
+            .identify(
+                &Presented::get(&bearing(&[&format!("Bearer {token}")])),
+                &self.clock,
+            )
             .await
     }
 
@@ -331,7 +334,10 @@ async fn what_the_authorization_field_says_is_answered_as_rfc_6750_section_3_has
         (&[good.as_str()][..], None),
         (&[good.replace("Bearer", "bearer").as_str()][..], None),
     ] {
-        let answer = house.credentials.identify(&bearing(values), &house.clock).await;
+        let answer = house
+            .credentials
+            .identify(&Presented::get(&bearing(values)), &house.clock)
+            .await;
         let code = answer.as_ref().err().map(Rejection::code);
         assert_eq!(code, wanted, "{values:?}");
         if let Err(Rejection::BadRequest(reason)) = answer {
@@ -347,7 +353,10 @@ async fn what_the_authorization_field_says_is_answered_as_rfc_6750_section_3_has
     ] {
         elsewhere.insert(name, HeaderValue::from_str(&good).unwrap());
     }
-    let answer = house.credentials.identify(&elsewhere, &house.clock).await;
+    let answer = house
+        .credentials
+        .identify(&Presented::get(&elsewhere), &house.clock)
+        .await;
     assert!(matches!(answer, Err(Rejection::CredentialsMissing)));
 }
 
@@ -356,7 +365,10 @@ async fn a_public_route_looks_at_no_credential() {
     let public = Credentials::public();
     let clock = Clock::manual(START);
     for values in [&[][..], &["Bearer nonsense"][..], &["Bearer a", "Bearer b"][..]] {
-        let caller = public.identify(&bearing(values), &clock).await.unwrap();
+        let caller = public
+            .identify(&Presented::get(&bearing(values)), &clock)
+            .await
+            .unwrap();
         assert!(caller.identity().is_none());
     }
 }
@@ -377,16 +389,18 @@ async fn the_iss_claim_chooses_among_issuers_and_the_chosen_one_must_agree() {
     ]);
     let ask = async |token: String| {
         let headers = bearing(&[&format!("Bearer {token}")]);
-        both.identify(&headers, &one_house.clock).await.map(|caller| {
-            caller
-                .identity()
-                .unwrap()
-                .customer
-                .as_ref()
-                .unwrap()
-                .as_str()
-                .to_owned()
-        })
+        both.identify(&Presented::get(&headers), &one_house.clock)
+            .await
+            .map(|caller| {
+                caller
+                    .identity()
+                    .unwrap()
+                    .customer
+                    .as_ref()
+                    .unwrap()
+                    .as_str()
+                    .to_owned()
+            })
     };
     let elsewhere = json!({"iss": "https://other.example/", "account": "zenith"});
     for round in ["verified", "remembered"] {
@@ -813,7 +827,10 @@ async fn a_reload_hands_over_rings_whose_sources_are_unchanged() {
     let credentials = Credentials::bearer(vec![issuer]);
     let headers = bearing(&[&format!("Bearer {remembered}")]);
     assert!(
-        credentials.identify(&headers, &house.clock).await.is_err(),
+        credentials
+            .identify(&Presented::get(&headers), &house.clock)
+            .await
+            .is_err(),
         "what was verified under other rules is not"
     );
 

@@ -40,11 +40,26 @@ pub const NOWHERE: &str = "/nowhere";
 /// A token of customer `267958b55d5a463e94a302c20f4a6b68`, ES256, good from 2026 to 2100. Fixed, since a signature made
 /// anew would cost more or less to verify each time. The key is the one of RFC 7515 appendix A.3, whose private half is
 /// public.
-pub const BEARER: &str = "Bearer eyJhbGciOiJFUzI1NiIsImtpZCI6InJmYzc1MTUtYTMiLCJ0eXAiOiJKV1QifQ.eyJpc3MiOiJodHRwczovL2lkcC5l\
+pub const BEARER: &str = match std::str::from_utf8(&LAID.0) {
+    Ok(text) => text,
+    Err(_) => panic!(),
+};
+
+const TEXT: &str = "Bearer eyJhbGciOiJFUzI1NiIsImtpZCI6InJmYzc1MTUtYTMiLCJ0eXAiOiJKV1QifQ.eyJpc3MiOiJodHRwczovL2lkcC5l\
     eGFtcGxlLyIsImF1ZCI6ImFwaSIsInN1YiI6InVzZXItMSIsImlhdCI6MTc2NzIyNTYwMCwiZXhwIjo0MTAyNDQ0ODAwLCJjdXN0b21lcl9pZCI6\
     IjI2Nzk1OGI1NWQ1YTQ2M2U5NGEzMDJjMjBmNGE2YjY4IiwidGVuYW50X2lkIjoiOGYxNGU0NWZjZWVhNDY3ZjlkMmI1YTFjN2UzZDBhNDIiLCJy\
     ZWdpb24iOiJ1cy0xIiwic2NvcGUiOiJpbnZlbnRvcnk6cmVhZCBpbnZlbnRvcnk6d3JpdGUiLCJyb2xlcyI6WyJ2aWV3ZXIiLCJvcGVyYXRvciJd\
     fQ.nQIFHQYH4v_KNswT4HEjGvwHIcJ4h44fWDOxIudsaeeTrOkAT1f5KPPRv9hg7SQjvwlFaf2ZPPtejP4ekGDhKQ";
+
+/// At a round address: the standard library reads a text in steps that depend on where it begins, and a token that the linker
+/// moves by a byte costs 100 instructions more or less.
+static LAID: Laid<{ TEXT.len() }> = Laid(match TEXT.as_bytes().first_chunk() {
+    Some(bytes) => *bytes,
+    None => panic!(),
+});
+
+#[repr(align(64))]
+struct Laid<const N: usize>([u8; N]);
 
 /// A time at which [`BEARER`] is good.
 pub const NOW: UnixTime = UnixTime(1_767_225_600 + 86_400);

@@ -1,21 +1,28 @@
-//! The customers of the configuration as an index that is read without locks and without allocation.
+//! The customers of the configuration, and beside them those of the store, as an index that is read without locks and without
+//! allocation. The part of the file never changes; another file makes another index. The part of the store is
+//! [`super::customers`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::customers::{Customers, StoredCustomer};
 use crate::base::units::Quota;
-use crate::config::plan::{CustomerPlan, LimitRef, RegionPlan, RegionRef};
-use crate::identity::{CustomerId, RegionName, TenantGrant, TenantId};
+use crate::config::plan::{CustomerPlan, LimitPlan, LimitRef, RegionPlan, RegionRef};
+use crate::identity::{CustomerId, LimitName, RegionName, TenantGrant, TenantId};
+use crate::store::StoreError;
 
 type Index<T> = HashMap<Box<str>, T, foldhash::fast::RandomState>;
 
-/// All customers of one configuration. Customers that are not listed are not unknown: they have every limit's own quota,
-/// no home region and no tenants but themselves.
+/// All customers that one configuration and the store know. Customers that are not listed are not unknown: they have every
+/// limit's own quota, no home region and no tenants but themselves. One of the file hides one of the store.
 #[derive(Debug, Default)]
 pub struct Directory {
     customers: Index<Customer>,
+    regions: Index<RegionRef>,
+    limits: Vec<LimitName>,
+    stored: Option<Arc<Customers>>,
 }
 
 /// A customer of the configuration.
@@ -25,16 +32,23 @@ pub struct Customer {
     pub region: Option<RegionRef>,
     /// Quotas that differ from the limit's own.
     pub quotas: Vec<(LimitRef, Quota)>,
-    grants: Index<Arc<Grant>>,
+    grants: Grants,
 }
 
-/// A tenant that a customer may act on, with what a request needs of it ready to use.
+/// What is known of a customer, by whom ever.
+#[derive(Debug)]
+pub enum Found<'d> {
+    /// The configuration.
+    File(&'d Customer),
+    /// The store.
+    Stored(Arc<StoredCustomer>),
+}
+
+/// A tenant that somebody may act on, with what a request needs of it ready to use.
 #[derive(Debug)]
 pub struct Grant {
     /// The grant.
     pub grant: TenantGrant,
-    /// Where the tenant's data lives: the grant's region, else the tenant's own home region as a customer.
-    pub region: Option<RegionRef>,
     /// The tenant's identifier as a header value.
     pub value: HeaderValue,
     /// The roles in the tenant, separated by spaces; `None` when the credential's roles hold. Empty when the grant lists
@@ -42,66 +56,155 @@ pub struct Grant {
     pub roles: Option<HeaderValue>,
 }
 
+impl Grant {
+    /// The grant, ready; `None` for an identifier that is no header value, which the grammar excludes.
+    pub fn new(grant: TenantGrant) -> Option<Grant> {
+        let roles = grant
+            .roles
+            .as_ref()
+            .and_then(|roles| header(&joined(roles.iter().map(|role| role.as_str()))));
+        Some(Grant {
+            value: header(grant.tenant.as_str())?,
+            roles,
+            grant,
+        })
+    }
+}
+
+/// Grants by tenant.
+#[derive(Debug, Default)]
+pub struct Grants(Index<Arc<Grant>>);
+
+impl Grants {
+    /// An index of `grants`. Of two for one tenant the later one counts.
+    pub fn new(grants: Vec<TenantGrant>) -> Grants {
+        let ready = grants.into_iter().filter_map(Grant::new);
+        Grants(
+            ready
+                .map(|grant| (Box::from(grant.grant.tenant.as_str()), Arc::new(grant)))
+                .collect(),
+        )
+    }
+
+    /// The grant for a tenant, if there is one.
+    pub fn of(&self, tenant: &TenantId) -> Option<&Arc<Grant>> {
+        self.0.get(tenant.as_str())
+    }
+}
+
 impl Directory {
     /// The index of `customers`. A grant's region that is not among `regions` counts as not given; the configuration
     /// does not let that happen.
     pub fn new(customers: &[CustomerPlan], regions: &[RegionPlan]) -> Directory {
-        let region = |name: &RegionName| {
-            regions
-                .iter()
-                .position(|region| region.name == *name)
-                .map(RegionRef::new)
-        };
-        let homes: HashMap<&str, RegionRef> = customers
-            .iter()
-            .filter_map(|customer| Some((customer.id.as_str(), customer.region?)))
-            .collect();
-        let grant = |grant: &TenantGrant| {
-            let tenant = grant.tenant.as_str();
-            let region = grant
-                .region
-                .as_ref()
-                .and_then(region)
-                .or_else(|| homes.get(tenant).copied());
-            let roles = grant
-                .roles
-                .as_ref()
-                .and_then(|roles| header(&joined(roles.iter().map(|role| role.as_str()))));
-            let value = header(tenant)?;
-            Some((
-                Box::from(tenant),
-                Arc::new(Grant {
-                    grant: grant.clone(),
-                    region,
-                    value,
-                    roles,
-                }),
-            ))
-        };
         let customers = customers.iter().map(|customer| {
             let known = Customer {
                 region: customer.region,
                 quotas: customer.quotas.clone(),
-                grants: customer.tenants.iter().filter_map(grant).collect(),
+                grants: Grants::new(customer.tenants.clone()),
             };
             (Box::from(customer.id.as_str()), known)
         });
+        let regions = regions
+            .iter()
+            .enumerate()
+            .map(|(index, region)| (Box::from(region.name.as_str()), RegionRef::new(index)));
         Directory {
             customers: customers.collect(),
+            regions: regions.collect(),
+            limits: Vec::new(),
+            stored: None,
         }
     }
 
+    /// The same, and beside it the customers of a store, whose quotas name `limits`.
+    #[must_use]
+    pub fn beside(mut self, stored: Arc<Customers>, limits: &[LimitPlan]) -> Directory {
+        self.limits = limits.iter().map(|limit| limit.name.clone()).collect();
+        self.stored = Some(stored);
+        self
+    }
+
     /// What is known of a customer.
-    pub fn customer(&self, id: &CustomerId) -> Option<&Customer> {
-        self.customers.get(id.as_str())
+    pub fn customer(&self, id: &CustomerId) -> Option<Found<'_>> {
+        match self.customers.get(id.as_str()) {
+            Some(customer) => Some(Found::File(customer)),
+            None => self.stored.as_ref()?.get(id).map(Found::Stored),
+        }
     }
 
     /// The home region of the customer that has the same identifier as `tenant`: a tenant is often a customer as well.
     pub fn home_of(&self, tenant: &TenantId) -> Option<RegionRef> {
-        self.customers.get(tenant.as_str())?.region
+        match self.customers.get(tenant.as_str()) {
+            Some(customer) => customer.region,
+            None => {
+                let id = CustomerId::try_from(tenant.as_str()).ok()?;
+                self.region_named(self.stored.as_ref()?.get(&id)?.region.as_ref())
+            }
+        }
     }
 
-    /// Customers in all.
+    /// Where a granted tenant's data lives: the grant's region, else the tenant's own home region as a customer.
+    pub fn region_of(&self, grant: &Grant) -> Option<RegionRef> {
+        self.region_named(grant.grant.region.as_ref())
+            .or_else(|| self.home_of(&grant.grant.tenant))
+    }
+
+    /// The home region of a customer.
+    pub fn region_of_customer(&self, customer: &Found<'_>) -> Option<RegionRef> {
+        match customer {
+            Found::File(customer) => customer.region,
+            Found::Stored(customer) => self.region_named(customer.region.as_ref()),
+        }
+    }
+
+    /// The quota of a customer under a limit, if it has one of its own.
+    pub fn quota_of(&self, customer: &CustomerId, limit: LimitRef) -> Option<Quota> {
+        match self.customer(customer)? {
+            Found::File(customer) => {
+                let mut quotas = customer.quotas.iter();
+                quotas.find(|(own, _)| *own == limit).map(|(_, quota)| *quota)
+            }
+            Found::Stored(customer) => {
+                let name = self.limits.get(limit.index())?;
+                let mut quotas = customer.quotas.iter();
+                quotas.find(|(own, _)| own == name).map(|(_, quota)| *quota)
+            }
+        }
+    }
+
+    /// Which state of the store's customers this is; what was derived from another is derived anew.
+    pub fn generation(&self) -> u64 {
+        self.stored.as_ref().map_or(0, |stored| stored.generation())
+    }
+
+    /// Is everything that is known up to date? Two loads; then [`Directory::settle`] has nothing to do.
+    pub fn is_settled(&self) -> bool {
+        self.stored.as_ref().is_none_or(|stored| stored.is_settled())
+    }
+
+    /// Brings up to date what is known of a customer and of a tenant as a customer.
+    ///
+    /// # Errors
+    /// [`StoreError`], when the store cannot say.
+    pub async fn settle(
+        &self,
+        customer: Option<&CustomerId>,
+        tenant: Option<&TenantId>,
+    ) -> Result<(), StoreError> {
+        let Some(stored) = &self.stored else {
+            return Ok(());
+        };
+        let tenant = tenant.and_then(|tenant| CustomerId::try_from(tenant.as_str()).ok());
+        let ids = customer.into_iter().chain(&tenant);
+        let of_store = ids.filter(|id| !self.customers.contains_key(id.as_str()));
+        stored.settle(of_store).await
+    }
+
+    fn region_named(&self, name: Option<&RegionName>) -> Option<RegionRef> {
+        self.regions.get(name?.as_str()).copied()
+    }
+
+    /// Customers of the configuration.
     pub fn len(&self) -> usize {
         self.customers.len()
     }
@@ -112,18 +215,13 @@ impl Directory {
     }
 }
 
-impl Customer {
+impl Found<'_> {
     /// The grant for a tenant, if there is one.
     pub fn grant(&self, tenant: &TenantId) -> Option<&Arc<Grant>> {
-        self.grants.get(tenant.as_str())
-    }
-
-    /// The quota of this customer under a limit, if it has one of its own.
-    pub fn quota(&self, limit: LimitRef) -> Option<Quota> {
-        self.quotas
-            .iter()
-            .find(|(own, _)| *own == limit)
-            .map(|(_, quota)| *quota)
+        match self {
+            Found::File(customer) => customer.grants.of(tenant),
+            Found::Stored(customer) => customer.grant(tenant),
+        }
     }
 }
 
@@ -133,7 +231,7 @@ pub fn joined<'w>(words: impl Iterator<Item = &'w str>) -> String {
 }
 
 /// A header value of an identifier: their grammars are visible ASCII, so this always succeeds.
-fn header(text: &str) -> Option<HeaderValue> {
+pub(super) fn header(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(text).ok()
 }
 
@@ -185,11 +283,12 @@ mod tests {
         );
         let msp = directory.customer(&CustomerId::try_from("msp").unwrap()).unwrap();
         let of = |tenant: &str| msp.grant(&TenantId::try_from(tenant).unwrap());
-        assert_eq!(of("a").unwrap().region, Some(RegionRef::new(1)));
+        let region = |tenant: &str| directory.region_of(of(tenant).unwrap());
+        assert_eq!(region("a"), Some(RegionRef::new(1)));
         assert_eq!(of("a").unwrap().roles.as_ref().unwrap(), "admin viewer");
-        assert_eq!(of("b").unwrap().region, Some(RegionRef::new(1)));
+        assert_eq!(region("b"), Some(RegionRef::new(1)));
         assert_eq!(of("b").unwrap().roles, None);
-        assert_eq!(of("c").unwrap().region, None);
+        assert_eq!(region("c"), None);
         assert_eq!(of("c").unwrap().roles.as_ref().unwrap(), "");
         assert!(of("msp").is_none() && of("d").is_none());
         assert!(directory.customer(&CustomerId::try_from("a").unwrap()).is_none());

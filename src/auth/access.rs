@@ -5,13 +5,17 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::credentials::Caller;
 use super::known::{Known, Values};
+use super::own::Own;
+use super::presented::Presented;
 use super::selector::Selector;
 use crate::accounts::directory::{Directory, Grant};
+use crate::accounts::{Right, tenancy};
 use crate::config::plan::{AccessPlan, RegionRef};
+use crate::identity::scopes::ScopeMethods;
 use crate::identity::{CustomerId, Identity, RegionName, Role, Scope, TenantId};
 use crate::rejection::Rejection;
 
@@ -27,12 +31,22 @@ pub struct RequiredClaims {
     pub region: bool,
 }
 
+/// Do the scopes of our own tokens limit the methods?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeRule {
+    /// A token needs a scope that lets the method through.
+    Methods,
+    /// Scopes are only those that a route asks for by name.
+    Named,
+}
+
 /// A route's access rule, compiled.
 #[derive(Debug, Clone)]
 pub struct Access {
     rule: Rule,
     directory: Arc<Directory>,
     selector: Option<Selector>,
+    scopes: ScopeRule,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +82,8 @@ enum Tenant {
     Granted { grant: Arc<Grant>, by: Chosen },
     /// One that the token grants.
     Named(TenantId, HeaderValue),
+    /// Any: the caller's account has roles in every tenant.
+    Everywhere(TenantId, HeaderValue),
 }
 
 /// Who named the tenant.
@@ -90,7 +106,7 @@ impl Access {
         let rule = match plan {
             AccessPlan::Public => Rule::Public,
             AccessPlan::Required {
-                issuers: _,
+                credentials: _,
                 scopes_any,
                 scopes_all,
                 roles_any,
@@ -110,16 +126,48 @@ impl Access {
             rule,
             directory,
             selector: selector.map(Selector::new),
+            scopes: ScopeRule::Named,
         }
     }
 
-    /// Decides whether `caller` may make the call with these header fields.
+    /// The same with another rule about scopes; usually it is [`ScopeRule::Named`].
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: ScopeRule) -> Access {
+        self.scopes = scopes;
+        self
+    }
+
+    /// Brings up to date what is known of the customers that the decision about this call concerns, if they have changed in
+    /// the store: so a grant that was taken away before this request came is gone. Usually two loads.
+    ///
+    /// # Errors
+    /// [`Rejection::StoreUnavailable`], when the store cannot say; [`Rejection::TenantInvalid`] as in [`Access::decide`].
+    pub async fn settle(&self, caller: &Caller, headers: &HeaderMap) -> Result<(), Rejection> {
+        if self.directory.is_settled() {
+            return Ok(());
+        }
+        let Some(known) = caller.known() else {
+            return Ok(());
+        };
+        let selected = match &self.selector {
+            Some(selector) => selector.read(headers)?.map(|(tenant, _)| tenant),
+            None => None,
+        };
+        let tenant = selected.as_ref().or(known.tenant.as_ref());
+        let settled = Box::pin(self.directory.settle(known.identity.customer.as_ref(), tenant)).await;
+        settled.map_err(|error| {
+            tracing::warn!(%error, "a customer that has changed cannot be read");
+            Rejection::StoreUnavailable
+        })
+    }
+
+    /// Decides whether `caller` may make the call.
     ///
     /// # Errors
     /// [`Rejection::CredentialsInvalid`] when a claim that the route needs is missing, [`Rejection::ScopeMissing`],
-    /// [`Rejection::TenantInvalid`] and [`Rejection::TenantForbidden`] for the tenant selected,
-    /// [`Rejection::RoleMissing`].
-    pub fn decide(&self, caller: Caller, headers: &HeaderMap) -> Result<Permit, Rejection> {
+    /// [`Rejection::TenantInvalid`] and [`Rejection::TenantForbidden`] for the tenant selected, and for an account of our
+    /// own that has no customer or tenant where the route needs one; [`Rejection::RoleMissing`].
+    pub fn decide(&self, caller: Caller, presented: &Presented<'_>) -> Result<Permit, Rejection> {
         let (needs, claims) = match &self.rule {
             // A selector on a public route is read by nobody; `headers` removes it.
             Rule::Public => {
@@ -134,19 +182,32 @@ impl Access {
         // Credentials of a route that is not public make no anonymous caller; if they did, this is the door.
         let known = caller.into_known().ok_or(Rejection::CredentialsMissing)?;
         let identity = &known.identity;
+        let own = known.own();
         if claims.customer && identity.customer.is_none() {
-            return Err(Rejection::CredentialsInvalid("the customer claim is missing"));
+            return Err(missing(own, "the customer claim is missing"));
         }
-        if claims.region && identity.region.is_none() {
+        if claims.region && identity.region.is_none() && own.is_none() {
             return Err(Rejection::CredentialsInvalid("the region claim is missing"));
         }
-        needs.check_scopes(&identity.scopes)?;
-        let (tenant, region) = self.choose_tenant(&known, headers)?;
+        match own.map(Own::methods) {
+            // Scopes limit what was handed to a program, not whoever signed in.
+            Some(None) => {}
+            Some(Some(methods)) => {
+                self.check_method(methods, &identity.scopes, presented.method)?;
+                needs.check_scopes(&identity.scopes)?;
+            }
+            None => needs.check_scopes(&identity.scopes)?,
+        }
+        let (tenant, region) = match own {
+            Some(own) => self.choose_own_tenant(&known, own, presented.headers)?,
+            None => self.choose_tenant(&known, presented.headers)?,
+        };
         if claims.tenant && matches!(tenant, Tenant::Own) && known.tenant.is_none() {
-            return Err(Rejection::CredentialsInvalid("the tenant claim is missing"));
+            return Err(missing(own, "the tenant claim is missing"));
         }
         let roles = match &tenant {
             Tenant::Granted { grant, by: _ } => grant.grant.roles.as_deref().unwrap_or(&identity.roles),
+            Tenant::Everywhere(..) => own.map_or(&[][..], everywhere),
             Tenant::Own | Tenant::Named(..) => &identity.roles,
         };
         needs.check_roles(roles)?;
@@ -154,6 +215,80 @@ impl Access {
             known: Some(known),
             tenant,
             region,
+        })
+    }
+
+    fn check_method(
+        &self,
+        methods: &ScopeMethods,
+        scopes: &[Scope],
+        method: &Method,
+    ) -> Result<(), Rejection> {
+        match self.scopes {
+            ScopeRule::Named => return Ok(()),
+            ScopeRule::Methods => {}
+        }
+        if methods.allow(scopes, method) {
+            return Ok(());
+        }
+        // Any of them would do; the last that the configuration names is the one that opens the least.
+        let needed = methods.enough_for(method).last().map_or("", Scope::as_str);
+        Err(Rejection::ScopeMissing {
+            needed: HeaderValue::from_str(needed).unwrap_or_else(|_| HeaderValue::from_static("")),
+        })
+    }
+
+    fn selected(&self, headers: &HeaderMap) -> Result<Option<(TenantId, HeaderValue)>, Rejection> {
+        match &self.selector {
+            Some(selector) => selector.read(headers),
+            None => Ok(None),
+        }
+    }
+
+    /// The tenant of a caller of our own accounts: what the accounts say of it now, and not what the credential said when it
+    /// was made.
+    fn choose_own_tenant(
+        &self,
+        known: &Known,
+        own: &Own,
+        headers: &HeaderMap,
+    ) -> Result<(Tenant, Option<RegionRef>), Rejection> {
+        let selected = self.selected(headers)?;
+        if let (Some(bound), Some((selected, _))) = (own.bound(), &selected)
+            && bound != selected
+        {
+            return Err(Rejection::TenantForbidden);
+        }
+        let customer = known.identity.customer.as_ref();
+        let found = customer.and_then(|customer| self.directory.customer(customer));
+        let home = || {
+            found
+                .as_ref()
+                .and_then(|found| self.directory.region_of_customer(found))
+        };
+        let (tenant, value, by) = match selected {
+            Some((tenant, value)) => (tenant, Some(value), Chosen::ByClient),
+            None => match &known.tenant {
+                Some(tenant) => (tenant.clone(), known.values.tenant.clone(), Chosen::ByToken),
+                None => return Ok((Tenant::Own, home())),
+            },
+        };
+        let account = own.account().map(Arc::as_ref);
+        let right = tenancy::right_of(account, customer, found.as_ref(), &tenant);
+        let value = value.ok_or(Rejection::TenantInvalid)?;
+        Ok(match right.ok_or(Rejection::TenantForbidden)? {
+            Right::Granted(grant) => {
+                let region = self.directory.region_of(&grant);
+                (Tenant::Granted { grant, by }, region)
+            }
+            Right::Everywhere => {
+                let region = self.directory.home_of(&tenant);
+                (Tenant::Everywhere(tenant, value), region)
+            }
+            Right::Home => match by {
+                Chosen::ByToken => (Tenant::Own, home()),
+                Chosen::ByClient => (Tenant::Named(tenant, value), home()),
+            },
         })
     }
 
@@ -167,19 +302,17 @@ impl Access {
             .customer
             .as_ref()
             .and_then(|customer| self.directory.customer(customer));
+        let customer = customer.as_ref();
         let grant_for = |tenant: &TenantId| customer.and_then(|customer| customer.grant(tenant)).cloned();
-        let selected = match &self.selector {
-            Some(selector) => selector.read(headers)?,
-            None => None,
-        };
-        let Some((selected, value)) = selected else {
+        let Some((selected, value)) = self.selected(headers)? else {
             // The token's tenant may still be one that the file says more about.
             let Some(tenant) = &known.tenant else {
-                return Ok((Tenant::Own, customer.and_then(|customer| customer.region)));
+                let home = customer.and_then(|customer| self.directory.region_of_customer(customer));
+                return Ok((Tenant::Own, home));
             };
             return Ok(match grant_for(tenant) {
                 Some(grant) => {
-                    let region = grant.region;
+                    let region = self.directory.region_of(&grant);
                     (
                         Tenant::Granted {
                             grant,
@@ -192,7 +325,7 @@ impl Access {
             });
         };
         if let Some(grant) = grant_for(&selected) {
-            let region = grant.region;
+            let region = self.directory.region_of(&grant);
             return Ok((
                 Tenant::Granted {
                     grant,
@@ -216,12 +349,25 @@ impl Access {
     fn region_of(&self, identity: &Identity, tenant: &TenantId) -> Option<RegionRef> {
         self.directory.home_of(tenant).or_else(|| {
             // A tenant that the token itself names and of which nothing is known is taken to live with its customer.
-            identity
-                .customer
-                .as_ref()
-                .and_then(|customer| self.directory.customer(customer)?.region)
+            let customer = self.directory.customer(identity.customer.as_ref()?)?;
+            self.directory.region_of_customer(&customer)
         })
     }
+}
+
+/// A credential that lacks what the route needs. One of somebody else is not valid here; one of our own is, and its account
+/// may not do this.
+fn missing(own: Option<&Own>, claim: &'static str) -> Rejection {
+    match own {
+        Some(_) => Rejection::TenantForbidden,
+        None => Rejection::CredentialsInvalid(claim),
+    }
+}
+
+/// Roles in every tenant.
+fn everywhere(own: &Own) -> &[Role] {
+    let every = own.account().and_then(|account| account.every_tenant.as_ref());
+    every.map_or(&[], |every| &every.roles)
 }
 
 impl Needs {
@@ -280,7 +426,7 @@ impl Permit {
         match &self.tenant {
             Tenant::Own => self.known.as_ref()?.tenant.as_ref(),
             Tenant::Granted { grant, by: _ } => Some(&grant.grant.tenant),
-            Tenant::Named(tenant, _) => Some(tenant),
+            Tenant::Named(tenant, _) | Tenant::Everywhere(tenant, _) => Some(tenant),
         }
     }
 
@@ -289,7 +435,7 @@ impl Permit {
         match &self.tenant {
             Tenant::Own => self.values()?.tenant.as_ref(),
             Tenant::Granted { grant, by: _ } => Some(&grant.value),
-            Tenant::Named(_, value) => Some(value),
+            Tenant::Named(_, value) | Tenant::Everywhere(_, value) => Some(value),
         }
     }
 
@@ -314,6 +460,10 @@ impl Permit {
             Tenant::Granted { grant, by: _ } if grant.roles.is_some() => {
                 grant.roles.as_ref().filter(|roles| !roles.is_empty())
             }
+            Tenant::Everywhere(..) => {
+                let account = self.known.as_ref()?.own()?.account()?;
+                account.every_tenant.as_ref()?.value.as_ref()
+            }
             Tenant::Own | Tenant::Granted { .. } | Tenant::Named(..) => self.values()?.roles.as_ref(),
         }
     }
@@ -323,10 +473,12 @@ impl Permit {
     pub fn claim_region(&self) -> Option<&RegionName> {
         match &self.tenant {
             Tenant::Granted {
-                grant,
+                grant: _,
                 by: Chosen::ByClient,
-            } if grant.region.is_some() => None,
-            Tenant::Own | Tenant::Granted { .. } | Tenant::Named(..) => self.identity()?.region.as_ref(),
+            } if self.region.is_some() => None,
+            Tenant::Own | Tenant::Granted { .. } | Tenant::Named(..) | Tenant::Everywhere(..) => {
+                self.identity()?.region.as_ref()
+            }
         }
     }
 

@@ -1,17 +1,21 @@
-//! What a route asks for before it lets a request on: nothing, or a bearer token of one of its issuers.
+//! What a route asks for before it lets a request on: nothing, or a credential of one of its kinds.
+//!
+//! The first kind of the list that a request brings decides. If that credential is wrong the request is refused, whatever
+//! else it brings: a fall-through would make a stolen or stale credential beside a good one go unnoticed, and would let a
+//! program believe that its password works when a cookie did.
 
 use std::sync::Arc;
 
-use http::HeaderMap;
-
+use super::api_key::ApiKey;
+use super::basic::Logins;
+use super::bearer::{Authority, Bearer};
 use super::jwt::Issuer;
 use super::known::Known;
+use super::presented::Presented;
+use super::session::SessionCookies;
 use crate::base::clock::Clock;
-use crate::base::digest::Digest;
-use crate::http::authorization::{BadAuthorization, bearer};
 use crate::identity::Identity;
-use crate::jose::compact;
-use crate::rejection::{BadRequest, Rejection};
+use crate::rejection::Rejection;
 
 /// A route's credentials, compiled.
 #[derive(Debug, Clone)]
@@ -20,20 +24,29 @@ pub struct Credentials(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Public,
-    Required(Vec<Authenticator>),
+    Required(Box<[Authenticator]>),
 }
 
 /// One way to be recognised. Each answers with a caller, with "not mine", or with a refusal.
 #[derive(Debug, Clone)]
 enum Authenticator {
     Bearer(Bearer),
+    Session(SessionCookies),
+    Basic(Arc<Logins>),
+    ApiKey(ApiKey),
 }
 
-/// Bearer tokens in the `Authorization` field (RFC 6750 section 2.1) and nowhere else: the body and the query (sections
-/// 2.2 and 2.3) end up in logs and caches.
+/// One entry of a route's list.
 #[derive(Debug, Clone)]
-struct Bearer {
-    issuers: Vec<Arc<Issuer>>,
+pub enum Accepted {
+    /// A bearer token. All of a list are one kind.
+    Bearer(Authority),
+    /// A session cookie.
+    Session(SessionCookies),
+    /// Name and password.
+    Basic(Arc<Logins>),
+    /// A token in another header.
+    ApiKey(ApiKey),
 }
 
 /// Who is calling. Only [`Credentials`] make one.
@@ -81,70 +94,56 @@ impl Credentials {
 
     /// A bearer token of one of `issuers`.
     pub fn bearer(issuers: Vec<Arc<Issuer>>) -> Credentials {
-        Credentials(Kind::Required(vec![Authenticator::Bearer(Bearer { issuers })]))
+        let accepted = issuers.into_iter().map(Authority::Issuer).map(Accepted::Bearer);
+        Credentials::of(accepted.collect())
     }
 
-    /// Recognises the caller. For a token that is remembered this neither waits nor allocates.
+    /// One of these, looked for in this order. Bearer tokens are looked for where the first of them stands.
+    pub fn of(accepted: Vec<Accepted>) -> Credentials {
+        let mut authorities: Vec<Authority> = accepted
+            .iter()
+            .filter_map(|one| match one {
+                Accepted::Bearer(authority) => Some(authority.clone()),
+                Accepted::Session(_) | Accepted::Basic(_) | Accepted::ApiKey(_) => None,
+            })
+            .collect();
+        let kinds = accepted.into_iter().filter_map(|one| match one {
+            Accepted::Bearer(_) if authorities.is_empty() => None,
+            Accepted::Bearer(_) => Some(Authenticator::Bearer(Bearer::new(std::mem::take(
+                &mut authorities,
+            )))),
+            Accepted::Session(session) => Some(Authenticator::Session(session)),
+            Accepted::Basic(logins) => Some(Authenticator::Basic(logins)),
+            Accepted::ApiKey(key) => Some(Authenticator::ApiKey(key)),
+        });
+        Credentials(Kind::Required(kinds.collect()))
+    }
+
+    /// Recognises the caller. For a credential that is remembered this neither waits nor allocates.
     ///
     /// # Errors
-    /// [`Rejection::CredentialsMissing`] without a credential of the right kind, [`Rejection::BadRequest`] for two,
-    /// [`Rejection::CredentialsInvalid`] and [`Rejection::TokenExpired`] for a bad one,
-    /// [`Rejection::AuthorityUnavailable`] when there are no keys to tell.
-    pub async fn identify(&self, headers: &HeaderMap, clock: &Clock) -> Result<Caller, Rejection> {
+    /// [`Rejection::CredentialsMissing`] without a credential of a kind that is asked for, [`Rejection::BadRequest`] for two
+    /// in one place; for a bad one [`Rejection::CredentialsInvalid`], [`Rejection::TokenExpired`],
+    /// [`Rejection::SessionEnded`], [`Rejection::SignInFailed`], [`Rejection::LockedOut`], [`Rejection::AccountSuspended`],
+    /// [`Rejection::AccountInactive`]; [`Rejection::CsrfFailed`];
+    /// [`Rejection::AuthorityUnavailable`], [`Rejection::StoreUnavailable`] and [`Rejection::Overloaded`] when nobody can
+    /// tell.
+    pub async fn identify(&self, presented: &Presented<'_>, clock: &Clock) -> Result<Caller, Rejection> {
         let authenticators = match &self.0 {
             Kind::Public => return Ok(Caller(Who::Anonymous)),
             Kind::Required(authenticators) => authenticators,
         };
         for authenticator in authenticators {
             let known = match authenticator {
-                Authenticator::Bearer(bearer) => bearer.identify(headers, clock).await?,
+                Authenticator::Bearer(bearer) => bearer.identify(presented, clock).await?,
+                Authenticator::Session(session) => session.identify(presented, clock.unix()).await?,
+                Authenticator::Basic(logins) => logins.identify(presented, clock.unix()).await?,
+                Authenticator::ApiKey(key) => key.identify(presented, clock.unix()).await?,
             };
             if let Some(known) = known {
                 return Ok(Caller(Who::Known(known)));
             }
         }
         Err(Rejection::CredentialsMissing)
-    }
-}
-
-impl Bearer {
-    async fn identify(&self, headers: &HeaderMap, clock: &Clock) -> Result<Option<Arc<Known>>, Rejection> {
-        let token = match bearer(headers) {
-            Ok(Some(token)) => token,
-            // An "unsupported authentication method" gets a challenge without an error (RFC 6750 section 3.1).
-            Ok(None) | Err(BadAuthorization::Scheme) => return Ok(None),
-            // `invalid_request`: "uses more than one method for including an access token, or is otherwise malformed".
-            Err(BadAuthorization::Repeated) => return Err(Rejection::BadRequest(BadRequest::Field)),
-            // `invalid_token`: "expired, revoked, malformed".
-            Err(BadAuthorization::Malformed) => {
-                return Err(Rejection::CredentialsInvalid(
-                    "the bearer credential is not a token",
-                ));
-            }
-        };
-        // Before anything is computed over it.
-        if token.len() > compact::LONGEST {
-            return Err(Rejection::CredentialsInvalid("the token is too long"));
-        }
-        let digest = Digest::of(token);
-        let now = clock.unix();
-        for issuer in &self.issuers {
-            if let Some(known) = issuer.recall(digest, now)? {
-                return Ok(Some(known));
-            }
-        }
-        self.choose(token)?.verify(token, digest, clock).await.map(Some)
-    }
-
-    /// With several issuers the token's own `iss` says which is asked; that issuer's keys then have to agree.
-    fn choose(&self, token: &str) -> Result<&Arc<Issuer>, Rejection> {
-        if let [only] = self.issuers.as_slice() {
-            return Ok(only);
-        }
-        let named = compact::unverified_issuer(token);
-        self.issuers
-            .iter()
-            .find(|issuer| named.as_deref() == Some(issuer.issuer()))
-            .ok_or(Rejection::CredentialsInvalid("the token is of no known issuer"))
     }
 }

@@ -1,20 +1,17 @@
 //! One issuer's tokens: verified once, remembered by digest, and looked at again on every request.
 //!
 //! What is remembered is only ever a good token. Each hit still checks the dates by the time given, and that the key set
-//! is the one that verified it: so neither expiry nor the removal of a key waits for the cache. The digest (SHA-256, not
-//! a hash with collisions to be found) is the key, so that no bearer token lies in memory longer than its request.
+//! is the one that verified it: so neither expiry nor the removal of a key waits for the cache.
 
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use quick_cache::UnitWeighter;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-
+use super::cache::Verified;
 use super::known::Known;
 use super::mapping::{self, BadClaim};
 use crate::base::clock::{Clock, UnixTime};
 use crate::base::digest::Digest;
 use crate::config::plan::IssuerPlan;
+use crate::identity::CredentialKind;
 use crate::jose::fault::TokenFault;
 use crate::jose::key_ring::KeyRing;
 use crate::jose::verify::{self, Policy};
@@ -22,51 +19,24 @@ use crate::jose::{compact, key_set::KeySet};
 use crate::rejection::Rejection;
 use crate::telemetry::metrics::IssuerMetrics;
 
-/// A digest is spread evenly already, and only tokens that were verified get in: its first bytes are its hash.
-#[derive(Default, Clone, Copy)]
-struct FirstBytes(u64);
-
-impl Hasher for FirstBytes {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-}
-
-type Verified = Cache<Digest, Arc<Known>, UnitWeighter, BuildHasherDefault<FirstBytes>>;
-
 /// An issuer of the configuration, ready to verify.
 pub struct Issuer {
     plan: IssuerPlan,
     policy: Policy,
     keys: Arc<KeyRing>,
     metrics: Arc<IssuerMetrics>,
-    verified: Option<Verified>,
+    verified: Verified<Arc<Known>>,
 }
 
 impl Issuer {
     /// An issuer that remembers up to `plan.cache` tokens (0: none).
     pub fn new(plan: &IssuerPlan, keys: Arc<KeyRing>, metrics: Arc<IssuerMetrics>) -> Arc<Issuer> {
-        let verified = (plan.cache > 0).then(|| {
-            Cache::with(
-                plan.cache,
-                u64::try_from(plan.cache).unwrap_or(u64::MAX),
-                UnitWeighter,
-                BuildHasherDefault::default(),
-                DefaultLifecycle::default(),
-            )
-        });
         Arc::new(Issuer {
             policy: Policy::new(plan),
             plan: plan.clone(),
             keys,
             metrics,
-            verified,
+            verified: Verified::new(plan.cache),
         })
     }
 
@@ -109,14 +79,14 @@ impl Issuer {
     /// # Errors
     /// [`Rejection::TokenExpired`] and its like for a remembered token whose time is over.
     pub fn recall(&self, digest: Digest, now: UnixTime) -> Result<Option<Arc<Known>>, Rejection> {
-        let Some(known) = self.verified.as_ref().and_then(|verified| verified.get(&digest)) else {
+        let Some(known) = self.verified.get(&digest) else {
             return Ok(None);
         };
         if self.keys.generation() != Some(known.generation) {
             return Ok(None);
         }
         if let Err(fault) = self.policy.in_time(known.begins, known.identity.expires, now) {
-            self.forget(digest);
+            self.verified.remove(&digest);
             return Err(self.refuse(Fault::Token(fault)));
         }
         self.metrics.cache_hits.inc();
@@ -156,15 +126,14 @@ impl Issuer {
         let keys = self.keys.keys().ok_or(Fault::Token(TokenFault::NoKeys))?;
         let known = Arc::new(self.judge(token, &keys, now)?);
         self.metrics.verified.inc();
-        if let Some(verified) = &self.verified {
-            verified.insert(digest, Arc::clone(&known));
-        }
+        self.verified.insert(digest, Arc::clone(&known));
         Ok(known)
     }
 
     fn judge(&self, token: &str, keys: &KeySet, now: UnixTime) -> Result<Known, Fault> {
         let claims = verify::verify(token, keys, &self.policy, now).map_err(Fault::Token)?;
-        let identity = mapping::identity(&self.plan, &claims).map_err(Fault::Claim)?;
+        let identity = mapping::identity(&self.plan.name, &self.plan.claims, CredentialKind::Jwt, &claims)
+            .map_err(Fault::Claim)?;
         let own_account = self.plan.claims.tenant.is_none();
         Ok(Known::new(
             identity,
@@ -172,12 +141,6 @@ impl Issuer {
             claims.begins,
             keys.generation(),
         ))
-    }
-
-    fn forget(&self, digest: Digest) {
-        if let Some(verified) = &self.verified {
-            verified.remove(&digest);
-        }
     }
 
     fn refuse(&self, fault: Fault) -> Rejection {
@@ -213,7 +176,7 @@ impl Issuer {
 
     /// Tokens remembered now.
     pub fn remembered(&self) -> usize {
-        self.verified.as_ref().map_or(0, Cache::len)
+        self.verified.len()
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use http::HeaderValue;
 
+use super::own::Own;
 use crate::accounts::directory::joined;
 use crate::base::clock::UnixTime;
 use crate::identity::{Identity, TenantId};
@@ -25,8 +26,9 @@ pub struct Known {
     pub cells: OnceLock<Box<dyn Any + Send + Sync>>,
     /// From when on it is good (`nbf`), before leeway.
     pub(super) begins: Option<UnixTime>,
-    /// The number of the key set that verified it.
+    /// The number of the key set that verified it; 0 where none did.
     pub(super) generation: u64,
+    own: Option<Box<Own>>,
 }
 
 /// What the identity headers of a request are set to.
@@ -73,7 +75,21 @@ impl Known {
             cells: OnceLock::new(),
             begins,
             generation,
+            own: None,
         }
+    }
+
+    /// A caller of our own accounts. Without a tenant it acts on its customer's own account.
+    pub(super) fn of_own(identity: Identity, own: Own) -> Known {
+        Known {
+            own: Some(Box::new(own)),
+            ..Known::new(identity, true, None, 0)
+        }
+    }
+
+    /// What our own accounts know of it; `None` for a caller of somebody else's.
+    pub fn own(&self) -> Option<&Own> {
+        self.own.as_deref()
     }
 }
 

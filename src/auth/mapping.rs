@@ -6,19 +6,24 @@
 
 use serde_json::Value;
 
-use crate::config::plan::{ClaimsPlan, IssuerPlan};
-use crate::identity::{CredentialKind, Identity};
+use crate::config::plan::ClaimsPlan;
+use crate::identity::{CredentialKind, Identity, IssuerName};
 use crate::jose::claims::VerifiedClaims;
 
 /// The claim that is not what it should be, as a sentence for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadClaim(pub &'static str);
 
-/// Reads the claims by the issuer's configuration.
+/// Reads the claims by the configuration of `issuer`.
 ///
 /// # Errors
 /// [`BadClaim`] when a mapped claim is there with the wrong type or outside its grammar, or the subject is missing.
-pub fn identity(plan: &IssuerPlan, claims: &VerifiedClaims) -> Result<Identity, BadClaim> {
+pub fn identity(
+    issuer: &IssuerName,
+    plan: &ClaimsPlan,
+    kind: CredentialKind,
+    claims: &VerifiedClaims,
+) -> Result<Identity, BadClaim> {
     let ClaimsPlan {
         subject,
         customer,
@@ -27,12 +32,12 @@ pub fn identity(plan: &IssuerPlan, claims: &VerifiedClaims) -> Result<Identity, 
         region,
         scope,
         roles,
-    } = &plan.claims;
+    } = plan;
     let subject = one(claims, Some(subject), "the subject claim has the wrong form")?
         .ok_or(BadClaim("the subject claim is missing"))?;
     Ok(Identity {
-        kind: CredentialKind::Jwt,
-        issuer: plan.name.clone(),
+        kind,
+        issuer: issuer.clone(),
         subject,
         // RFC 8693 section 4.3 names `client_id`, OpenID Connect Core section 2 `azp`. Neither decides anything but which
         // bucket is charged, so one outside the grammar is left out.

@@ -2,11 +2,24 @@
 //! [`access::Permit`]).
 
 pub mod access;
+pub mod api_key;
+pub mod basic;
+pub mod bearer;
+mod cache;
 pub mod credentials;
+pub mod csrf;
+pub mod introspection;
 pub mod jwt;
 pub mod known;
 pub mod mapping;
+pub mod opaque;
+pub mod own;
+pub mod presented;
 mod selector;
+pub mod session;
 
-pub use credentials::{Caller, Credentials};
+pub use bearer::Authority;
+pub use credentials::{Accepted, Caller, Credentials};
 pub use known::{Known, Values};
+pub use own::Own;
+pub use presented::Presented;

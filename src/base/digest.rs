@@ -2,7 +2,9 @@
 
 use std::hash::{Hash, Hasher};
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
+
+use super::random;
 
 /// SHA-256 of a token, code, session id or client secret. All of them carry 128 random bits or more (or a signature), so
 /// nobody finds the text behind a digest by trying; passwords have too few and are hashed with Argon2 instead.
@@ -53,6 +55,41 @@ impl Hash for Digest {
     }
 }
 
+/// Digests that only this process can make: HMAC-SHA-256 (RFC 2104) with a key that was drawn at start. For what has too
+/// few bits for a plain digest, such as a password: whoever reads the digests alone cannot try out texts.
+#[derive(Debug)]
+pub struct KeyedDigest(hmac::Key);
+
+impl KeyedDigest {
+    /// With a new key.
+    pub fn new() -> KeyedDigest {
+        let mut key = zeroize::Zeroizing::new([0; 32]);
+        random::fill(key.as_mut_slice());
+        KeyedDigest(hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()))
+    }
+
+    /// The digest of `parts`, one after the other: each with its length, so that they cannot run into one another.
+    pub fn of(&self, parts: &[&[u8]]) -> Digest {
+        let mut signing = hmac::Context::with_key(&self.0);
+        for part in parts {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            signing.update(&length.to_be_bytes());
+            signing.update(part);
+        }
+        let mut out = [0; 32];
+        for (to, from) in out.iter_mut().zip(signing.sign().as_ref()) {
+            *to = *from;
+        }
+        Digest(out)
+    }
+}
+
+impl Default for KeyedDigest {
+    fn default() -> KeyedDigest {
+        KeyedDigest::new()
+    }
+}
+
 /// The first six hexadecimal digits: enough to tell two apart in a log, no use to anybody else.
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,5 +111,13 @@ mod tests {
         assert_eq!(format!("{digest:?}"), "ba7816…");
         assert!(digest.matches(&Digest::of_bytes(b"abc")) && !digest.matches(&Digest::of("abd")));
         assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
+    }
+
+    #[test]
+    fn a_keyed_digest_is_its_makers_own_and_keeps_its_parts_apart() {
+        let (one, other) = (KeyedDigest::new(), KeyedDigest::new());
+        assert_eq!(one.of(&[b"ab", b"c"]), one.of(&[b"ab", b"c"]));
+        assert_ne!(one.of(&[b"ab", b"c"]), one.of(&[b"a", b"bc"]));
+        assert_ne!(one.of(&[b"ab", b"c"]), other.of(&[b"ab", b"c"]));
     }
 }

@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod digest;
+pub mod json_template;
 pub mod random;
 pub mod secret;
 pub mod tasks;
+pub mod template;
+pub mod token_value;
 pub mod units;

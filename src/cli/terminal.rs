@@ -13,3 +13,9 @@ pub(super) fn say(line: &dyn Display) {
 pub(super) fn complain(line: &dyn Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
+
+/// A prompt on standard error, without a line end; standard output is for what is made.
+pub(super) fn hint(prompt: &str) {
+    let mut out = io::stderr().lock();
+    let _ = write!(out, "{prompt}").and_then(|()| out.flush());
+}

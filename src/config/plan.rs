@@ -3,6 +3,10 @@
 //! Raw types mirror the file and stay private to their section; these are what the rest of the program sees. References
 //! between sections are indices that only the resolver makes.
 
+mod accounts;
+mod endpoints;
+mod services;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +21,21 @@ use crate::identity::{
     ApiName, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, TenantGrant,
 };
 use crate::rejection::Code;
+
+pub use accounts::{
+    ApplicationPlan, LockoutKey, LockoutPlan, NameForm, RealmPlan, SessionsPlan, StorePlan, UserPlan,
+    WhileLocked,
+};
+pub use endpoints::{
+    AnswerPlan, Authority, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, CsrfPlan,
+    CsrfRotation, DeleteTokenPlan, MetadataPlan, MintClientPlan, MintField, NoField, ParameterPlaces,
+    RefererRule, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan,
+    TokenEndpointPlan, TokenField,
+};
+pub use services::{
+    AccessFormat, AccessTokenPlan, IntrospectionPlan, PkceRule, RefreshTokenPlan, SigningAlgorithm,
+    TokenServicePlan,
+};
 
 macro_rules! reference {
     ($(#[$doc:meta])* $name:ident) => {
@@ -42,6 +61,12 @@ reference!(/// A region of [`Plan::regions`].
     RegionRef);
 reference!(/// An issuer of [`Plan::issuers`].
     IssuerRef);
+reference!(/// A realm of [`Plan::realms`].
+    RealmRef);
+reference!(/// A token service of [`Plan::services`].
+    ServiceRef);
+reference!(/// An introspection of [`Plan::introspections`].
+    IntrospectionRef);
 reference!(/// A limit of [`Plan::limits`].
     LimitRef);
 reference!(/// A backend of [`Plan::backends`].
@@ -62,6 +87,14 @@ pub struct Plan {
     pub regions: Vec<RegionPlan>,
     /// Token issuers.
     pub issuers: Vec<IssuerPlan>,
+    /// Where accounts, sessions and tokens are kept. Opened only if there are realms.
+    pub store: StorePlan,
+    /// Worlds of accounts.
+    pub realms: Vec<RealmPlan>,
+    /// Token services of our own.
+    pub services: Vec<TokenServicePlan>,
+    /// Introspection endpoints of others.
+    pub introspections: Vec<IntrospectionPlan>,
     /// Named limits.
     pub limits: Vec<LimitPlan>,
     /// Customers known from the file.
@@ -464,7 +497,7 @@ pub struct UpstreamTimeouts {
     pub first_byte: Duration,
     /// Between two reads of the answer's body.
     pub idle: Duration,
-    /// The whole exchange.
+    /// The whole exchange; before it, so long for a body that is counted.
     pub whole: Duration,
 }
 
@@ -528,6 +561,11 @@ pub struct ApiPlan {
     pub tenant_selector: Option<HeaderName>,
     /// How the region of a call is found.
     pub region: RegionRule,
+    /// Sessions, where it has any.
+    pub session: Option<SessionPlan>,
+    /// Does a token of a token service need a scope that lets the method through
+    /// ([`TokenServicePlan::scopes`])?
+    pub scope_methods: bool,
     /// Routes; not empty.
     pub routes: Vec<RoutePlan>,
 }
@@ -650,10 +688,10 @@ pub struct RoutePlan {
 pub enum AccessPlan {
     /// Anybody.
     Public,
-    /// Callers with a credential of one of the issuers.
+    /// Callers with one of these credentials.
     Required {
-        /// Bearer tokens of these issuers; not empty.
-        issuers: Vec<IssuerRef>,
+        /// What is looked for, in this order; not empty.
+        credentials: Vec<CredentialPlan>,
         /// At least one of these scopes (empty: none needed).
         scopes_any: Vec<Scope>,
         /// All of these scopes.
@@ -684,7 +722,7 @@ pub enum ItemCount {
 }
 
 /// Where a call goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum TargetPlan {
     /// To a backend.
     Backend {
@@ -697,6 +735,52 @@ pub enum TargetPlan {
     Respond(FixedAnswer),
     /// The route existed once: 410.
     Gone,
+    /// A sign-in with a password. The route is public.
+    SignIn(Box<SignInPlan>),
+    /// Ends the caller's session, or the family of the caller's token. The route is not public.
+    SignOut(AnswerPlan<NoField>),
+    /// The authorization endpoint for browsers (RFC 6749 section 3.1): pages for sign-in and consent. The route is public; the
+    /// api has a session of the service's realm.
+    Authorize(ServiceRef),
+    /// The authorization endpoint for programs that have a session. The route is not public.
+    AuthorizeStep(Box<AuthorizeStepPlan>),
+    /// Credentials of an application for one tenant. The route is not public.
+    MintClient(Box<MintClientPlan>),
+    /// The token endpoint. The route is public, as are the four that follow.
+    Token(Box<TokenEndpointPlan>),
+    /// The revocation endpoint (RFC 7009).
+    Revoke(ServiceRef),
+    /// The introspection endpoint (RFC 7662).
+    Introspect(ServiceRef),
+    /// The metadata document (RFC 8414).
+    Metadata(Box<MetadataPlan>),
+    /// The key set (RFC 7517), of a service that signs.
+    Keys(ServiceRef),
+    /// Deletes a token named in a JSON body. The route is not public.
+    DeleteToken(Box<DeleteTokenPlan>),
+}
+
+impl TargetPlan {
+    /// Where a request to this target names its application, for limits `per: client` that are spent before anybody is known
+    /// or that are about the application named. `None`: only the credential says.
+    pub fn client_source(&self) -> Option<ClientSource> {
+        match self {
+            TargetPlan::SignIn(plan) => plan.client.clone(),
+            TargetPlan::Authorize(_) | TargetPlan::AuthorizeStep(_) | TargetPlan::MintClient(_) => {
+                Some(ClientSource::Query("client_id".to_owned()))
+            }
+            TargetPlan::Token(_) | TargetPlan::Revoke(_) | TargetPlan::Introspect(_) => {
+                Some(ClientSource::QueryOrBasic)
+            }
+            TargetPlan::Backend { .. }
+            | TargetPlan::Respond(_)
+            | TargetPlan::Gone
+            | TargetPlan::SignOut(_)
+            | TargetPlan::Metadata(_)
+            | TargetPlan::Keys(_)
+            | TargetPlan::DeleteToken(_) => None,
+        }
+    }
 }
 
 /// What becomes of the path towards the backend.

@@ -554,7 +554,8 @@ pub(super) struct RawUpstreamTimeouts {
     /// Between two reads of the answer's body.
     #[schemars(extend("default" = "30s", "x-minimum" = "1ms", "x-maximum" = "1h"))]
     pub idle: Length,
-    /// The whole exchange, with the bodies.
+    /// The whole exchange, with the bodies. A body whose items are counted has to be there within the same time, before the
+    /// exchange begins.
     #[schemars(extend("default" = "5m", "x-minimum" = "1ms", "x-maximum" = "1d"))]
     pub whole: At<Length>,
 }
@@ -802,7 +803,8 @@ pub(super) struct RawItems {
 pub(super) enum RawRewrite {
     /// The path without this prefix (whole segments).
     StripPrefix(At<Prefix>),
-    /// A new path made of literals and captures of the route, `/v2/{customer_id}/{rest}`.
+    /// A new path made of literals and captures of the route, `/v2/{customer_id}/{rest}`, in normal form. A call whose captures
+    /// spoil that is 400: a tail that is empty or ends with a slash, before another segment.
     Template(At<PathTemplate>),
 }
 

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::accounts::password_pool::PoolError;
 use crate::admin::AdminError;
 use crate::config::diagnostic::Diagnostic;
 use crate::net::tls_server::TlsError;
 use crate::snapshot::CompileError;
+use crate::store::StoreError;
 
 /// Why not. Each says what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,16 @@ pub enum StartError {
         #[source]
         cause: io::Error,
     },
+    /// The store of accounts cannot be opened.
+    #[error("cannot open the store of accounts: {cause}")]
+    Store {
+        /// Why.
+        #[source]
+        cause: StoreError,
+    },
+    /// The threads that hash passwords cannot be had.
+    #[error(transparent)]
+    Passwords(#[from] PoolError),
     /// A part of the configuration cannot be put to work.
     #[error(transparent)]
     Compile(#[from] CompileError),

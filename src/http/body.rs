@@ -17,7 +17,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::managed::ManagedNames;
 use super::trailers;
@@ -34,6 +34,9 @@ pub enum BodyError {
     /// The client sent nothing for too long.
     #[error("the body did not go on in time")]
     Idle,
+    /// It was not there as a whole when it was due.
+    #[error("the body did not arrive as a whole in time")]
+    Late,
     /// It is malformed, or the client went away in the middle of it.
     #[error("the body is malformed or ended early")]
     Broken,
@@ -151,12 +154,33 @@ impl Body {
             seen: 0,
             limit,
             idle,
+            due: None,
             timer: None,
             waiting: false,
             managed,
             fate: fate.clone(),
         };
         (Body(Kind::Guarded(Box::new(guarded))), Some(fate))
+    }
+
+    /// Sets a time for the whole body: what is not there `span` from now is [`BodyError::Late`]. It comes on top of the bounds
+    /// of [`Body::guarded`], and counts whether anybody reads or not.
+    ///
+    /// For a body that something waits for as a whole: without it a client that sends a byte now and then is never idle.
+    /// A body that is there already stays as it is.
+    #[must_use]
+    pub fn due_within(self, span: Duration) -> Body {
+        let mut body = match &self.0 {
+            Kind::Guarded(_) => self,
+            Kind::Empty | Kind::Full(_) | Kind::Incoming(_) | Kind::Boxed(_) | Kind::Held { .. } => {
+                self.guarded(u64::MAX, span, None).0
+            }
+        };
+        if let Kind::Guarded(guarded) = &mut body.0 {
+            guarded.due = Some(Instant::now() + span);
+            guarded.waiting = false;
+        }
+        body
     }
 
     /// Is there certainly nothing (more) to read?
@@ -271,6 +295,8 @@ struct Guarded {
     seen: u64,
     limit: u64,
     idle: Duration,
+    /// See [`Body::due_within`].
+    due: Option<Instant>,
     /// Made at the first wait and set anew at each later one: most bodies come with the head and never wait.
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer runs for the present wait.
@@ -324,20 +350,21 @@ impl Guarded {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let timer = match &mut self.timer {
-            Some(timer) => {
-                if !self.waiting {
-                    let deadline = tokio::time::Instant::now() + self.idle;
-                    timer.as_mut().reset(deadline);
-                }
-                timer
+        if !self.waiting {
+            let idle_at = Instant::now() + self.idle;
+            let until = self.due.map_or(idle_at, |due| due.min(idle_at));
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(until),
+                none => *none = Some(Box::pin(tokio::time::sleep_until(until))),
             }
-            none => none.insert(Box::pin(tokio::time::sleep(self.idle))),
-        };
-        self.waiting = true;
-        match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => self.fail(BodyError::Idle),
-            Poll::Pending => Poll::Pending,
+            self.waiting = true;
+        }
+        match self.timer.as_mut().map(|timer| timer.as_mut().poll(cx)) {
+            Some(Poll::Ready(())) => {
+                let is_late = self.due.is_some_and(|due| due <= Instant::now());
+                self.fail(if is_late { BodyError::Late } else { BodyError::Idle })
+            }
+            Some(Poll::Pending) | None => Poll::Pending,
         }
     }
 

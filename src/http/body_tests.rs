@@ -128,6 +128,50 @@ async fn each_wait_has_its_own_deadline_and_time_without_a_reader_does_not_count
     assert_eq!(fate.unwrap().failure(), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_due_must_be_there_in_time_however_steadily_it_drips() {
+    const DUE: Duration = Duration::from_secs(12);
+    let (hand, body) = fed();
+    let (body, fate) = body.guarded(100, IDLE, None);
+    let begin = tokio::time::Instant::now();
+    let dripping = async {
+        // Never idle for long, and never done.
+        while hand.send(data("1")).await.is_ok() {
+            tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+        }
+    };
+    let (read, ()) = tokio::join!(read(body.due_within(DUE)), dripping);
+    assert_eq!(read, Err(BodyError::Late));
+    assert_eq!(fate.unwrap().failure(), Some(BodyError::Late));
+    assert!(begin.elapsed() >= DUE && begin.elapsed() < DUE + IDLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_due_is_late_at_that_very_moment_and_idle_before_it() {
+    for (due, after, error) in [
+        (IDLE * 2, IDLE, BodyError::Idle),
+        (IDLE / 2, IDLE / 2, BodyError::Late),
+    ] {
+        let (_hand, body) = fed();
+        let (body, _) = body.guarded(100, IDLE, None);
+        let begin = tokio::time::Instant::now();
+        assert_eq!(read(body.due_within(due)).await, Err(error));
+        assert_eq!(begin.elapsed(), after);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_nobody_guards_can_be_due_too() {
+    let (_hand, body) = fed();
+    assert_eq!(read(body.due_within(IDLE)).await, Err(BodyError::Late));
+    let (hand, body) = fed();
+    hand.send(data("1")).await.unwrap();
+    drop(hand);
+    assert_eq!(read(body.due_within(IDLE)).await, Ok(Bytes::from_static(b"1")));
+    let whole = Body::full("abc").due_within(IDLE);
+    assert!(whole.is_replayable(), "what is there needs no deadline");
+}
+
 #[tokio::test]
 async fn a_body_that_breaks_off_is_an_error_and_not_an_end() {
     let (hand, body) = fed();

@@ -6,7 +6,8 @@ use http::header::FORWARDED;
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
-use super::names::X_FORWARDED_FOR;
+use super::names::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use super::origin::Scheme;
 
 /// Is `address` one of the `trusted` proxies? An IPv4 address that came over an IPv6 socket counts as IPv4.
 pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
@@ -153,6 +154,23 @@ pub fn peer_value(peer: IpAddr) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
+/// What the client spoke: what this connection is (`own`), unless a trusted proxy says in exactly one `X-Forwarded-Proto`
+/// what its client spoke to it.
+pub fn scheme(own: Scheme, trust: Trust, headers: &HeaderMap) -> Scheme {
+    match trust {
+        Trust::Stranger => own,
+        Trust::Believed => {
+            let mut lines = headers.get_all(X_FORWARDED_PROTO).iter();
+            let said = lines.next().filter(|_| lines.next().is_none());
+            match said.map(HeaderValue::as_bytes) {
+                Some(b"https") => Scheme::Https,
+                Some(b"http") => Scheme::Http,
+                Some(_) | None => own,
+            }
+        }
+    }
+}
+
 /// Is the peer a proxy of ours?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
@@ -194,6 +212,26 @@ mod tests {
             client("192.0.2.9", &[("forwarded", "for=203.0.113.1")]),
             "192.0.2.9"
         );
+    }
+
+    #[test]
+    fn the_scheme_is_the_connections_own_unless_a_trusted_proxy_says_otherwise_once() {
+        use Scheme::{Http, Https};
+        use Trust::{Believed, Stranger};
+        let of = |own, trust, lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(X_FORWARDED_PROTO, HeaderValue::from_static(line));
+            }
+            scheme(own, trust, &headers)
+        };
+        assert_eq!(of(Http, Believed, &["https"]), Https);
+        assert_eq!(of(Https, Believed, &["http"]), Http);
+        for lines in [&[][..], &["https", "https"], &["https, http"], &["HTTPS"], &[""]] {
+            assert_eq!(of(Http, Believed, lines), Http, "{lines:?}");
+        }
+        assert_eq!(of(Http, Stranger, &["https"]), Http);
+        assert_eq!(of(Https, Stranger, &["http"]), Https);
     }
 
     #[test]

@@ -44,6 +44,17 @@ pub(super) fn parse(authority: &str) -> Option<HostName> {
     }
 }
 
+/// Host and port of an authority, the host in the form in which it is compared. `None` for what [`parse`] refuses.
+pub(super) fn name_and_port(authority: &str) -> Option<(String, Option<u16>)> {
+    let host = match parse(authority)? {
+        HostName::Span(start, end) => authority.get(usize::from(start)..usize::from(end))?.to_owned(),
+        HostName::Changed(host) => host.into_string(),
+    };
+    let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+    let port = behind.split_once(':').and_then(|(_, port)| port.parse().ok());
+    Some((host, port))
+}
+
 /// Is `text` a host, with or without a port?
 pub fn is_authority(text: &str) -> bool {
     parse(text).is_some()

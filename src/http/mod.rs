@@ -3,6 +3,8 @@
 
 pub mod authorization;
 pub mod body;
+pub mod cookie;
+pub mod form;
 pub mod forwarded;
 pub mod guard;
 pub mod head;
@@ -10,9 +12,11 @@ pub mod hop;
 pub mod host;
 pub mod managed;
 pub mod names;
+pub mod origin;
 pub mod path;
 pub mod pattern;
 pub mod query;
+pub mod redirect_uri;
 pub mod request_id;
 pub mod trace_context;
 pub mod trailers;

@@ -67,6 +67,11 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
     })
 }
 
+/// Is `path` its own [normal form](normalise)?
+pub fn is_normal(path: &str) -> bool {
+    matches!(normalise(path), Ok(Cow::Borrowed(_)))
+}
+
 /// What lenient servers may take `path` (in normal form) for: escapes that were encoded again (`%2561`) decoded, escaped
 /// reserved characters (`%2C`) too, parameters (`;x`) cut off, blanks at both ends of a segment and dots at its end dropped.
 /// `None` when that is `path` itself.

@@ -25,12 +25,26 @@ pub fn values<'q>(query: &'q str, name: &'q str) -> impl Iterator<Item = Cow<'q,
 }
 
 fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+    match unescaped(text.as_bytes()) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// `+` as a space and `%XX` as a byte. A `%` that begins no escape stays as it is.
+pub(super) fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }
     // `+` first: a `%2B` is a plus sign, not a space.
-    let spaced = text.replace('+', " ");
-    Cow::Owned(percent_decode(spaced.as_bytes()).decode_utf8_lossy().into_owned())
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    match Cow::from(percent_decode(&spaced)) {
+        Cow::Borrowed(_) => Cow::Owned(spaced),
+        Cow::Owned(bytes) => Cow::Owned(bytes),
+    }
 }
 
 #[cfg(test)]

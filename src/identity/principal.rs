@@ -8,8 +8,18 @@ use crate::base::clock::UnixTime;
 /// By which kind of credential the caller was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CredentialKind {
-    /// A JSON Web Token in the `Authorization` header (RFC 6750 section 2.1).
+    /// A JSON Web Token of somebody else in the `Authorization` header (RFC 6750 section 2.1).
     Jwt,
+    /// An access token of our own in the `Authorization` header.
+    Token,
+    /// An access token of our own in another header.
+    ApiKey,
+    /// A token of somebody else about which its issuer was asked (RFC 7662).
+    Introspected,
+    /// A session cookie.
+    Session,
+    /// Name and password (RFC 7617).
+    Basic,
 }
 
 impl CredentialKind {
@@ -17,6 +27,11 @@ impl CredentialKind {
     pub fn as_str(self) -> &'static str {
         match self {
             CredentialKind::Jwt => "jwt",
+            CredentialKind::Token => "token",
+            CredentialKind::ApiKey => "api_key",
+            CredentialKind::Introspected => "introspected",
+            CredentialKind::Session => "session",
+            CredentialKind::Basic => "basic",
         }
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn text<'c>(members: &'c Map<String, Value>, name: &'static str) -> R
 ///
 /// A number as text counted as absent in one well-known library (CVE-2026-25537), which made tokens without end of
 /// tokens with a strange one.
-pub(super) fn date(members: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTime>, TokenFault> {
+pub fn date(members: &Map<String, Value>, name: &'static str) -> Result<Option<UnixTime>, TokenFault> {
     // 2^53: whole numbers are exact up to here, and no date needs more.
     const BOUND: f64 = 9_007_199_254_740_992.0;
     let Some(value) = members.get(name) else {
@@ -82,7 +82,7 @@ pub(super) fn date(members: &Map<String, Value>, name: &'static str) -> Result<O
 }
 
 /// `aud` (RFC 7519 section 4.1.3): one text or an array of texts.
-pub(super) fn audience_has(members: &Map<String, Value>, wanted: &[String]) -> Result<bool, TokenFault> {
+pub fn audience_has(members: &Map<String, Value>, wanted: &[String]) -> Result<bool, TokenFault> {
     let is_wanted = |text: &str| wanted.iter().any(|one| one == text);
     match members.get("aud") {
         Some(Value::String(text)) => Ok(is_wanted(text)),

@@ -1,4 +1,4 @@
-//! Signing tokens: for `tollgate token mint`, the demo, and tests. The gateway itself signs nothing.
+//! Signing tokens: those of a token service ([`super::key_store`]), of `tollgate token mint`, of the demo and of tests.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
@@ -232,12 +232,27 @@ impl SigningKey {
     /// # Errors
     /// [`SignError::Algorithm`] when the key is of another kind; [`SignError::Library`].
     pub fn sign(&self, algorithm: Algorithm, claims: &Map<String, Value>) -> Result<String, SignError> {
+        self.sign_as("JWT", algorithm, claims)
+    }
+
+    /// The same with another `typ`: who verifies can tell an access token from an identity token of the same issuer
+    /// (RFC 8725 section 3.11).
+    ///
+    /// # Errors
+    /// Those of [`SigningKey::sign`].
+    pub fn sign_as(
+        &self,
+        kind: &str,
+        algorithm: Algorithm,
+        claims: &Map<String, Value>,
+    ) -> Result<String, SignError> {
         if kind_for(algorithm) != self.kind {
             return Err(SignError::Algorithm {
                 algorithm: super::algorithm::name(algorithm),
             });
         }
         let mut header = Header::new(library_algorithm(algorithm));
+        header.typ = Some(kind.to_owned());
         header.kid.clone_from(&self.id);
         Ok(jsonwebtoken::encode(&header, claims, &self.key)?)
     }

@@ -206,13 +206,16 @@ impl Limits {
         handles: &'h [Handle],
         now: Tick,
     ) -> Result<Grip<'h>, Rejection> {
-        let remembered = scoped
-            .scope
-            .and_then(|scope| handles.iter().find(|handle| handle.scope == scope));
+        let limit = &scoped.limit;
+        // Before the rule is looked for: one that changes meanwhile is looked for again at the next call.
+        let customers = limit.customers();
+        let remembered = scoped.scope.and_then(|scope| {
+            let mut handles = handles.iter();
+            handles.find(|handle| handle.scope == scope && handle.customers == customers)
+        });
         if let Some(handle) = remembered {
             return Ok(Grip::Remembered(handle));
         }
-        let limit = &scoped.limit;
         let rule = limit.rule_for(asker.payer);
         let mut key = limit.table.key();
         let mut complete = true;
@@ -227,7 +230,13 @@ impl Limits {
                 Rejection::Overloaded("a limit has no room for another bucket")
             })?;
         if let (Some(scope), Some(handles), true) = (scoped.scope, asker.handles, complete) {
-            handles.remember(&Handle::new(scope, limit, cell.clone(), Arc::clone(&rule)));
+            handles.remember(&Handle::new(
+                scope,
+                limit,
+                customers,
+                cell.clone(),
+                Arc::clone(&rule),
+            ));
         }
         Ok(Grip::Looked { cell, rule })
     }

@@ -410,12 +410,15 @@ mod with_a_token {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::auth::Presented;
     use crate::auth::access::{Access, RequiredClaims};
     use crate::auth::credentials::Credentials;
     use crate::auth::jwt::Issuer;
     use crate::base::clock::{Clock, UnixTime};
     use crate::base::secret::Secret;
-    use crate::config::plan::{AccessPlan, Algorithm, ClaimsPlan, IssuerPlan, IssuerRef, KeySource};
+    use crate::config::plan::{
+        AccessPlan, Algorithm, Authority, ClaimsPlan, CredentialPlan, IssuerPlan, IssuerRef, KeySource,
+    };
     use crate::identity::IssuerName;
     use crate::jose::jwk::Key;
     use crate::jose::key_ring::KeyRing;
@@ -461,7 +464,7 @@ mod with_a_token {
                 Arc::clone(&metrics),
             );
             let rule = AccessPlan::Required {
-                issuers: vec![IssuerRef::new(0)],
+                credentials: vec![CredentialPlan::Bearer(Authority::Issuer(IssuerRef::new(0)))],
                 scopes_any: Vec::new(),
                 scopes_all: Vec::new(),
                 roles_any: Vec::new(),
@@ -492,9 +495,9 @@ mod with_a_token {
         fn permit(&self, headers: &HeaderMap) -> Permit {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let caller = runtime
-                .block_on(self.credentials.identify(headers, &self.clock))
+                .block_on(self.credentials.identify(&Presented::get(headers), &self.clock))
                 .unwrap();
-            self.access.decide(caller, headers).unwrap()
+            self.access.decide(caller, &Presented::get(headers)).unwrap()
         }
     }
 
@@ -558,9 +561,9 @@ mod with_a_token {
         let permit = || {
             let credentials = Credentials::public();
             let caller = runtime
-                .block_on(credentials.identify(&HeaderMap::new(), &clock))
+                .block_on(credentials.identify(&Presented::get(&HeaderMap::new()), &clock))
                 .unwrap();
-            access.decide(caller, &HeaderMap::new()).unwrap()
+            access.decide(caller, &Presented::get(&HeaderMap::new())).unwrap()
         };
         assert!(route("free", &[]).admit(permit(), HOME, NOW).is_ok());
         let limits = route(

@@ -26,14 +26,17 @@ pub(super) struct Handle {
     /// The limit's table and its set of quotas, to tell what a reload has made stale.
     table: u64,
     generation: u64,
+    /// The state of the customers that the rule comes from.
+    pub(super) customers: u64,
     pub(super) cell: Cell,
     pub(super) rule: Arc<Rule>,
 }
 
 impl Handle {
-    pub(super) fn new(scope: u64, limit: &Limit, cell: Cell, rule: Arc<Rule>) -> Handle {
+    pub(super) fn new(scope: u64, limit: &Limit, customers: u64, cell: Cell, rule: Arc<Rule>) -> Handle {
         Handle {
             scope,
+            customers,
             table: limit.table.id(),
             generation: limit.generation,
             cell,

@@ -1,6 +1,8 @@
 //! Item caps: at most so many items in one call. What is above is refused, never cut down to the cap: a
 //! client that pages through a list by 100 and gets 50 would skip every second page, and never notice.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
@@ -17,19 +19,21 @@ pub struct ItemCap {
     max: u64,
     count: ItemCount,
     hold: u64,
+    within: Duration,
 }
 
 impl ItemCap {
     /// Most of a body that is held while it is counted, in bytes, unless said otherwise: 1 MiB.
     pub const HOLD: u64 = 1 << 20;
 
-    /// The cap that `plan` describes. A body that is counted is held until the count is known, at most `hold`
-    /// bytes of it.
-    pub fn new(plan: &ItemCapPlan, hold: u64) -> ItemCap {
+    /// The cap that `plan` describes. A body that is counted is held until the count is known: at most `hold` bytes of it,
+    /// and at most for the time `within`.
+    pub fn new(plan: &ItemCapPlan, hold: u64, within: Duration) -> ItemCap {
         ItemCap {
             max: plan.max,
             count: plan.count.clone(),
             hold,
+            within,
         }
     }
 
@@ -61,8 +65,8 @@ impl ItemCap {
     /// # Errors
     /// [`Rejection::ItemCapExceeded`]; [`BadRequest::ItemsBody`] if the body is not strict JSON, has
     /// something other than an array at that place, could be read in two ways, or is compressed, so that it
-    /// cannot be counted; [`Rejection::BodyTooLarge`] if it is larger than what may be held; and what the
-    /// client's body failed with.
+    /// cannot be counted; [`Rejection::BodyTooLarge`] if it is larger than what may be held;
+    /// [`Rejection::RequestTimeout`] if it is not there in time; and what the client's body failed with.
     pub async fn check_body(&self, headers: &HeaderMap, body: Body) -> Result<Body, Rejection> {
         let ItemCount::Body(pointer) = &self.count else {
             return Ok(body);
@@ -77,7 +81,7 @@ impl ItemCap {
         if !is_plain(headers) {
             return Err(Rejection::BadRequest(BadRequest::ItemsBody));
         }
-        let (counter, held) = self.read(pointer, body).await?;
+        let (counter, held) = self.read(pointer, body.due_within(self.within)).await?;
         if held.is_empty() {
             return Ok(Body::empty());
         }

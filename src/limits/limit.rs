@@ -100,13 +100,17 @@ impl Limit {
         }
     }
 
+    /// Which state of the customers the rules of now come from.
+    pub(super) fn customers(&self) -> u64 {
+        self.directory.generation()
+    }
+
     /// The rule for `payer`: its own if the directory has one for this limit and buckets are per customer (a
     /// bucket that several customers share can have only one rule).
     pub(super) fn rule_for(&self, payer: Option<&CustomerId>) -> Arc<Rule> {
         let own = payer
             .filter(|_| self.per.contains(&LimitKey::Customer))
-            .and_then(|payer| self.directory.customer(payer))
-            .and_then(|customer| customer.quota(self.reference))
+            .and_then(|payer| self.directory.quota_of(payer, self.reference))
             .filter(|quota| *quota != self.rule.quota);
         let Some(quota) = own else {
             return Arc::clone(&self.rule);

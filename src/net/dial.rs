@@ -1,10 +1,9 @@
 //! Opening a connection: TCP, then TLS if it is wanted, both within one deadline.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -51,7 +50,7 @@ async fn connect(address: SocketAddr, tls: Option<&TlsClient>) -> Result<Line, D
     let stream = TcpStream::connect(address).await.map_err(DialError::Connect)?;
     socket::tune_outgoing(&stream).map_err(DialError::Connect)?;
     let Some(tls) = tls else {
-        return Ok(Line::new(Transport::Plain(stream)));
+        return Ok(Line(Transport::Plain(stream)));
     };
     let stream = TlsConnector::from(Arc::clone(&tls.config))
         .connect(tls.name.clone(), stream)
@@ -62,69 +61,17 @@ async fn connect(address: SocketAddr, tls: Option<&TlsClient>) -> Result<Line, D
         (Offer::Http2, Some(b"h2")) | (Offer::Http1, _) => {}
         (Offer::Http2, _) => return Err(DialError::NotHttp2),
     }
-    Ok(Line::new(Transport::Tls(Box::new(stream))))
+    Ok(Line(Transport::Tls(Box::new(stream))))
 }
 
-/// An open connection to a server. Writes are not vectored: what is sent is one small head, or a body in frames that
-/// are copied behind it, and one flat write of that is measurably cheaper than a gathered one.
+/// An open connection to a server.
 #[derive(Debug)]
-pub struct Line {
-    transport: Transport,
-    signs: Signs,
-}
+pub struct Line(Transport);
 
 #[derive(Debug)]
 enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// What a [`Line`] shows of itself to whoever no longer holds it. The protocol library tells neither.
-#[derive(Debug, Clone, Default)]
-pub struct Signs(Arc<SignsInside>);
-
-#[derive(Debug, Default)]
-struct SignsInside {
-    heard: AtomicBool,
-    stuck: AtomicBool,
-}
-
-impl Signs {
-    /// Did something arrive since [`Signs::forget`]? This tells a connection that ended before an answer began from one
-    /// that ended within it.
-    pub fn heard(&self) -> bool {
-        self.0.heard.load(Ordering::Acquire)
-    }
-
-    /// Forgets what arrived so far.
-    pub fn forget(&self) {
-        self.0.heard.store(false, Ordering::Release);
-    }
-
-    /// Are there bytes to write that the peer does not take? The library counts a request as sent when it is in its
-    /// buffer.
-    pub fn stuck(&self) -> bool {
-        self.0.stuck.load(Ordering::Acquire)
-    }
-
-    fn wrote<T>(&self, polled: Poll<T>) -> Poll<T> {
-        self.0.stuck.store(polled.is_pending(), Ordering::Release);
-        polled
-    }
-}
-
-impl Line {
-    fn new(transport: Transport) -> Line {
-        Line {
-            transport,
-            signs: Signs::default(),
-        }
-    }
-
-    /// A handle that outlives the line's being moved away.
-    pub fn signs(&self) -> Signs {
-        self.signs.clone()
-    }
 }
 
 impl AsyncRead for Line {
@@ -133,42 +80,48 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = match &mut self.transport {
+        match &mut self.0 {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        };
-        if buffer.filled().len() > before {
-            self.signs.0.heard.store(true, Ordering::Release);
         }
-        polled
     }
 }
 
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = match &mut self.transport {
+        match &mut self.0 {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
-        self.signs.wrote(polled)
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = match &mut self.transport {
+        match &mut self.0 {
             Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        };
-        self.signs.wrote(polled)
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
+        match &mut self.0 {
             Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    /// For libraries that ask, `false`: they copy small pieces into one then, which is measurably cheaper than a gathered
+    /// write. Whoever knows that a piece is large need not ask.
     fn is_write_vectored(&self) -> bool {
         false
     }

@@ -1,12 +1,15 @@
-//! A small HTTP client for control traffic such as key sets: one GET, one deadline, a bounded answer, no redirects.
+//! A small HTTP client for control traffic such as key sets and introspection: one request, one deadline, a bounded answer, no
+//! redirects.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty};
+use http::header::{
+    ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -39,7 +42,7 @@ pub enum FetchError {
     /// The exchange broke off, or the answer is not HTTP.
     #[error("the answer broke off or is not HTTP: {0}")]
     Http(#[from] hyper::Error),
-    /// Another status than 200. A redirect is one: whoever can redirect the gateway chooses its keys.
+    /// Another status than 200. A redirect is one: whoever can redirect the gateway chooses its keys, or learns its tokens.
     #[error("the answer has status {0}")]
     Status(StatusCode),
     /// The answer is encoded although nothing but identity was asked for.
@@ -136,13 +139,44 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError`].
     pub async fn get(&self, within: Duration) -> Result<Fetched, FetchError> {
+        let accepted = "application/jwk-set+json, application/json;q=0.9, */*;q=0.1";
+        self.fetch(self.request(Method::GET, accepted, Bytes::new()), within)
+            .await
+    }
+
+    /// Sends a form there and reads the answer, a JSON document, within `within`. `authorization` is the field of that name.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn post_form(
+        &self,
+        form: Bytes,
+        authorization: HeaderValue,
+        within: Duration,
+    ) -> Result<Fetched, FetchError> {
+        let mut request = self.request(Method::POST, "application/json", form);
+        let headers = request.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        headers.insert(AUTHORIZATION, authorization);
+        self.fetch(request, within).await
+    }
+
+    async fn fetch(&self, request: Request<Full<Bytes>>, within: Duration) -> Result<Fetched, FetchError> {
         let deadline = Instant::now() + within;
-        tokio::time::timeout_at(deadline, self.exchange(within, deadline))
+        tokio::time::timeout_at(deadline, self.exchange(request, within, deadline))
             .await
             .map_err(|_| FetchError::TimedOut)?
     }
 
-    async fn exchange(&self, within: Duration, deadline: Instant) -> Result<Fetched, FetchError> {
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+        deadline: Instant,
+    ) -> Result<Fetched, FetchError> {
         let addresses = resolve::addresses(&self.host, self.port, within)
             .await
             .map_err(FetchError::Resolve)?;
@@ -160,13 +194,13 @@ impl Fetcher {
         let Some(line) = line else {
             return Err(last);
         };
-        let (mut sender, connection) = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(line)).await?;
+        let (mut sender, connection) = http1::handshake::<_, Full<Bytes>>(TokioIo::new(line)).await?;
         let _driver = Driver(tasks::spawn("fetch connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the connection of a fetch ended badly");
             }
         }));
-        let answer = sender.send_request(self.request()).await?;
+        let answer = sender.send_request(request).await?;
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));
         }
@@ -185,15 +219,13 @@ impl Fetcher {
         })
     }
 
-    fn request(&self) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
+    fn request(&self, method: Method, accepted: &'static str, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         *request.uri_mut() = self.target.clone();
         let headers = request.headers_mut();
         headers.insert(HOST, self.authority.clone());
-        headers.insert(
-            ACCEPT,
-            HeaderValue::from_static("application/jwk-set+json, application/json;q=0.9, */*;q=0.1"),
-        );
+        headers.insert(ACCEPT, HeaderValue::from_static(accepted));
         headers.insert(USER_AGENT, HeaderValue::from_static("tollgate"));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         request

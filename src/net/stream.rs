@@ -3,6 +3,7 @@
 //! One type, so that hyper's HTTP/1 and HTTP/2 machinery is compiled once.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -71,15 +72,13 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
         if pieces.iter().map(|piece| piece.len()).sum::<usize>() <= SMALL {
-            let mut whole = [0; SMALL];
-            let mut filled = 0;
+            // Not zeroed first, which would cost more than the copying.
+            let mut room = [const { MaybeUninit::uninit() }; SMALL];
+            let mut whole = ReadBuf::uninit(&mut room);
             for piece in pieces {
-                if let Some(place) = whole.get_mut(filled..filled + piece.len()) {
-                    place.copy_from_slice(piece);
-                    filled += piece.len();
-                }
+                whole.put_slice(piece);
             }
-            return Pin::new(stream).poll_write(cx, whole.get(..filled).unwrap_or_default());
+            return Pin::new(stream).poll_write(cx, whole.filled());
         }
         match stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),

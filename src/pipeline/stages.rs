@@ -8,12 +8,14 @@ use ::http::header::HeaderName;
 use ::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 
 use super::Trail;
+use crate::auth::{Caller, Presented};
 use crate::config::plan::{RegionRef, Rewrite};
 use crate::headers::{self, Call, Client, Injected, Scheme};
 use crate::http::body::Body;
 use crate::http::forwarded::{self, Trust};
 use crate::http::head::Head;
 use crate::http::names::X_REQUEST_ID;
+use crate::http::path;
 use crate::http::trace_context::TraceParent;
 use crate::limits::Admission;
 use crate::net::peer::Peer;
@@ -74,11 +76,12 @@ pub(super) fn client(
     trail
         .record
         .user_agent(request.headers().get(::http::header::USER_AGENT));
-    let scheme = if peer.tls.is_some() {
+    let own = if peer.tls.is_some() {
         Scheme::Https
     } else {
         Scheme::Http
     };
+    let scheme = forwarded::scheme(own, trust, request.headers());
     ClientFacts {
         address,
         peer: peer.address_value.clone(),
@@ -126,6 +129,33 @@ pub(super) fn route<'v>(
             })
         }
     }
+}
+
+/// What the request shows of its sender.
+pub(super) fn presented<'r>(
+    request: &'r Request<Body>,
+    head: &'r Head,
+    client: &ClientFacts,
+) -> Presented<'r> {
+    Presented {
+        headers: request.headers(),
+        method: request.method(),
+        scheme: client.scheme,
+        authority: head.authority(),
+    }
+}
+
+/// Finds out who calls, and brings up to date what is known of the caller's customer.
+pub(super) async fn identify(
+    route: &Route,
+    presented: &Presented<'_>,
+    shard: &Shard,
+    trail: &mut Trail,
+) -> Result<Caller, Rejection> {
+    let caller = route.credentials.identify(presented, shard.clock()).await?;
+    trail.identified(&caller);
+    route.access.settle(&caller, presented.headers).await?;
+    Ok(caller)
 }
 
 /// Finds the region, and refuses a call at the wrong door.
@@ -243,7 +273,10 @@ pub(super) fn rewrite(
                 head.target_with_path(&format!("/{rest}"))
             }
         }
-        Rewrite::Template(template) => head.target_with_path(&filled(template, captures)),
+        // A tail before another segment may be empty or end with a slash.
+        Rewrite::Template(template) => Some(filled(template, captures))
+            .filter(|path| path::is_normal(path))
+            .and_then(|path| head.target_with_path(&path)),
     };
     let target = target.ok_or(Rejection::BadRequest(BadRequest::Path))?;
     *request.uri_mut() = Uri::from(target);

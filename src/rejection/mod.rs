@@ -39,6 +39,28 @@ pub enum Rejection {
     /// A token that was good once (RFC 6750 `invalid_token`).
     #[error("the token has expired")]
     TokenExpired,
+    /// A session cookie is there, and no session that holds: it was ended, was not used for too long, or is none of ours.
+    #[error("no live session: {0}")]
+    SessionEnded(&'static str),
+    /// A name and a password that are not those of an account. The same for a name that nobody has.
+    #[error("wrong name or password")]
+    SignInFailed,
+    /// A name on which so many sign-ins have failed that none is tried for a while. Unless a dialect has a row for it, it
+    /// looks like [`Rejection::SignInFailed`].
+    #[error("the name is locked after failed attempts to sign in")]
+    LockedOut {
+        /// Whole seconds until the next attempt, at least 1.
+        retry_after_seconds: u64,
+    },
+    /// A good token or session of an account that is locked, where a lock suspends them. It works again afterwards.
+    #[error("the account is locked, which suspends its tokens and sessions")]
+    AccountSuspended {
+        /// Whole seconds until the lock ends, at least 1.
+        retry_after_seconds: u64,
+    },
+    /// No known client has that identifier, or it did not prove itself (RFC 6749 `invalid_client`).
+    #[error("unknown client: {0}")]
+    ClientUnknown(&'static str),
     /// The token does not carry a scope that the route needs (RFC 6750 `insufficient_scope`).
     #[error("a scope is missing")]
     ScopeMissing {
@@ -51,6 +73,12 @@ pub enum Rejection {
     /// The caller has no grant for the tenant it names.
     #[error("no grant for that tenant")]
     TenantForbidden,
+    /// A call by a session that may change something does not prove that a page of ours sent it.
+    #[error("the request is not known to come from a page of this service: {0}")]
+    CsrfFailed(&'static str),
+    /// The right password of an account that may not sign in: not approved, or switched off.
+    #[error("the account cannot be used: {0}")]
+    AccountInactive(&'static str),
     /// No api or route for this host and path.
     #[error("no route")]
     NoRoute,
@@ -105,9 +133,12 @@ pub enum Rejection {
     /// The gateway is full: connections, memory or a queue.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
-    /// The gateway has no keys yet by which to verify a token.
-    #[error("no verification keys")]
+    /// The gateway has no keys yet by which to verify a token, or the service that knows does not answer.
+    #[error("nobody can say whether the token is good")]
     AuthorityUnavailable,
+    /// The store of accounts and tokens does not answer.
+    #[error("the store is not available")]
+    StoreUnavailable,
     /// No first byte of the backend's answer in time.
     #[error("the backend did not answer within {after:?}")]
     UpstreamTimeout {
@@ -240,12 +271,26 @@ codes! {
     CredentialsInvalid = "credentials_invalid", UNAUTHORIZED, "The credentials are not valid";
     /// [`Rejection::TokenExpired`]
     TokenExpired = "token_expired", UNAUTHORIZED, "The token has expired";
+    /// [`Rejection::SessionEnded`]
+    SessionEnded = "session_ended", UNAUTHORIZED, "The session has ended";
+    /// [`Rejection::SignInFailed`]
+    SignInFailed = "sign_in_failed", UNAUTHORIZED, "The name or the password is wrong";
+    /// [`Rejection::LockedOut`]
+    LockedOut = "locked_out", UNAUTHORIZED, "Too many attempts to sign in have failed";
+    /// [`Rejection::AccountSuspended`]
+    AccountSuspended = "account_suspended", UNAUTHORIZED, "The account is locked for a while";
+    /// [`Rejection::ClientUnknown`]
+    ClientUnknown = "client_unknown", UNAUTHORIZED, "The client is not known";
     /// [`Rejection::ScopeMissing`]
     ScopeMissing = "scope_missing", FORBIDDEN, "The token lacks a scope";
     /// [`Rejection::RoleMissing`]
     RoleMissing = "role_missing", FORBIDDEN, "The caller lacks a role";
     /// [`Rejection::TenantForbidden`]
     TenantForbidden = "tenant_forbidden", FORBIDDEN, "No access to that tenant";
+    /// [`Rejection::CsrfFailed`]
+    CsrfFailed = "csrf_failed", FORBIDDEN, "The request cannot be told from a forged one";
+    /// [`Rejection::AccountInactive`]
+    AccountInactive = "account_inactive", FORBIDDEN, "The account cannot be used";
     /// [`Rejection::NoRoute`]
     NoRoute = "no_route", NOT_FOUND, "Nothing is served here";
     /// [`Rejection::MethodNotAllowed`]
@@ -280,6 +325,8 @@ codes! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The gateway is overloaded";
     /// [`Rejection::AuthorityUnavailable`]
     AuthorityUnavailable = "authority_unavailable", SERVICE_UNAVAILABLE, "Tokens cannot be verified now";
+    /// [`Rejection::StoreUnavailable`]
+    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Accounts cannot be looked up now";
     /// [`Rejection::UpstreamTimeout`]
     UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, "The service behind did not answer in time";
 }
@@ -294,9 +341,16 @@ impl Rejection {
             Rejection::CredentialsMissing => Code::CredentialsMissing,
             Rejection::CredentialsInvalid(_) => Code::CredentialsInvalid,
             Rejection::TokenExpired => Code::TokenExpired,
+            Rejection::SessionEnded(_) => Code::SessionEnded,
+            Rejection::SignInFailed => Code::SignInFailed,
+            Rejection::LockedOut { .. } => Code::LockedOut,
+            Rejection::AccountSuspended { .. } => Code::AccountSuspended,
+            Rejection::ClientUnknown(_) => Code::ClientUnknown,
             Rejection::ScopeMissing { .. } => Code::ScopeMissing,
             Rejection::RoleMissing => Code::RoleMissing,
             Rejection::TenantForbidden => Code::TenantForbidden,
+            Rejection::CsrfFailed(_) => Code::CsrfFailed,
+            Rejection::AccountInactive(_) => Code::AccountInactive,
             Rejection::NoRoute => Code::NoRoute,
             Rejection::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Rejection::RouteGone => Code::RouteGone,
@@ -314,6 +368,7 @@ impl Rejection {
             Rejection::RegionUnavailable => Code::RegionUnavailable,
             Rejection::Overloaded(_) => Code::Overloaded,
             Rejection::AuthorityUnavailable => Code::AuthorityUnavailable,
+            Rejection::StoreUnavailable => Code::StoreUnavailable,
             Rejection::UpstreamTimeout { .. } => Code::UpstreamTimeout,
         }
     }
@@ -322,9 +377,12 @@ impl Rejection {
     pub fn retry(&self) -> Retry {
         match self {
             Rejection::RateLimited(limited) => Retry::After(limited.retry_after_seconds),
-            Rejection::Overloaded(_) | Rejection::AuthorityUnavailable | Rejection::RegionUnavailable => {
-                Retry::After(1)
-            }
+            Rejection::LockedOut { retry_after_seconds }
+            | Rejection::AccountSuspended { retry_after_seconds } => Retry::After(*retry_after_seconds),
+            Rejection::Overloaded(_)
+            | Rejection::AuthorityUnavailable
+            | Rejection::StoreUnavailable
+            | Rejection::RegionUnavailable => Retry::After(1),
             Rejection::UpstreamUnreachable => Retry::Safe,
             Rejection::BadRequest(_)
             | Rejection::ItemCapExceeded { .. }
@@ -332,9 +390,14 @@ impl Rejection {
             | Rejection::CredentialsMissing
             | Rejection::CredentialsInvalid(_)
             | Rejection::TokenExpired
+            | Rejection::SessionEnded(_)
+            | Rejection::SignInFailed
+            | Rejection::ClientUnknown(_)
             | Rejection::ScopeMissing { .. }
             | Rejection::RoleMissing
             | Rejection::TenantForbidden
+            | Rejection::CsrfFailed(_)
+            | Rejection::AccountInactive(_)
             | Rejection::NoRoute
             | Rejection::MethodNotAllowed { .. }
             | Rejection::RouteGone
@@ -368,9 +431,16 @@ impl Rejection {
             | Rejection::CredentialsMissing
             | Rejection::CredentialsInvalid(_)
             | Rejection::TokenExpired
+            | Rejection::SessionEnded(_)
+            | Rejection::SignInFailed
+            | Rejection::LockedOut { .. }
+            | Rejection::AccountSuspended { .. }
+            | Rejection::ClientUnknown(_)
             | Rejection::ScopeMissing { .. }
             | Rejection::RoleMissing
             | Rejection::TenantForbidden
+            | Rejection::CsrfFailed(_)
+            | Rejection::AccountInactive(_)
             | Rejection::NoRoute
             | Rejection::MethodNotAllowed { .. }
             | Rejection::RouteGone
@@ -381,6 +451,7 @@ impl Rejection {
             | Rejection::RegionUnavailable
             | Rejection::Overloaded(_)
             | Rejection::AuthorityUnavailable
+            | Rejection::StoreUnavailable
             | Rejection::UpstreamTimeout { .. } => false,
         }
     }
@@ -390,7 +461,7 @@ impl From<BodyError> for Rejection {
     fn from(error: BodyError) -> Rejection {
         match error {
             BodyError::TooLarge { limit } => Rejection::BodyTooLarge { limit },
-            BodyError::Idle => Rejection::RequestTimeout,
+            BodyError::Idle | BodyError::Late => Rejection::RequestTimeout,
             BodyError::Broken => Rejection::BadRequest(BadRequest::Body),
         }
     }
@@ -424,9 +495,16 @@ impl Code {
             | Code::CredentialsMissing
             | Code::CredentialsInvalid
             | Code::TokenExpired
+            | Code::SessionEnded
+            | Code::SignInFailed
+            | Code::LockedOut
+            | Code::AccountSuspended
+            | Code::ClientUnknown
             | Code::ScopeMissing
             | Code::RoleMissing
             | Code::TenantForbidden
+            | Code::CsrfFailed
+            | Code::AccountInactive
             | Code::NoRoute
             | Code::MethodNotAllowed
             | Code::RouteGone
@@ -438,7 +516,9 @@ impl Code {
             | Code::RequestTimeout
             | Code::NotImplemented
             | Code::RateLimited => Fault::Client,
-            Code::Internal | Code::Overloaded | Code::AuthorityUnavailable => Fault::Gateway,
+            Code::Internal | Code::Overloaded | Code::AuthorityUnavailable | Code::StoreUnavailable => {
+                Fault::Gateway
+            }
             Code::UpstreamUnreachable
             | Code::UpstreamInvalid
             | Code::RegionUnavailable

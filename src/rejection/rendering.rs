@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use super::template::{Escape, Template};
+use super::template::Template;
 use super::{Code, Rejection, Retry};
+use crate::base::template::Escape;
 
 pub use super::template::BadTemplate;
 
@@ -89,6 +90,15 @@ struct Row {
     /// What is not.
     written: Vec<(HeaderName, Template)>,
     body: RowBody,
+    wait: Wait,
+}
+
+/// Does the answer say when to come back?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Told,
+    /// Then it would differ from the answer that it is to look like.
+    Kept,
 }
 
 #[derive(Debug, Clone)]
@@ -107,12 +117,18 @@ impl Looks {
     /// # Errors
     /// The first [`BadLook`].
     pub fn compile(rows: &[(Code, Look)]) -> Result<Looks, BadLook> {
-        let compiled = Code::ALL.iter().map(|code| {
-            let own = rows.iter().rev().find(|(named, _)| named == code);
-            match own {
-                Some((_, look)) => Row::compile(*code, look),
-                None => Row::compile(*code, &standard(*code)),
-            }
+        let own = |code: Code| rows.iter().rev().find(|(named, _)| *named == code);
+        let row = |code: Code| match own(code) {
+            Some((_, look)) => Row::compile(code, look),
+            None => Row::compile(code, &standard(code)),
+        };
+        let compiled = Code::ALL.iter().map(|code| match code {
+            // Who guesses passwords is not told which of the guesses were looked at, unless a dialect says so.
+            Code::LockedOut if own(Code::LockedOut).is_none() => Ok(Row {
+                wait: Wait::Kept,
+                ..row(Code::SignInFailed)?
+            }),
+            other => row(*other),
         });
         Ok(Looks {
             rows: compiled.collect::<Result<_, _>>()?,
@@ -130,7 +146,9 @@ impl Looks {
         let code = rejection.code();
         let mut response = Response::default();
         *response.status_mut() = code.status();
+        let mut wait = Wait::Told;
         if let Some(row) = self.rows.get(code as usize) {
+            wait = row.wait;
             *response.status_mut() = row.status;
             let headers = response.headers_mut();
             headers.clone_from(&row.fixed);
@@ -144,7 +162,7 @@ impl Looks {
                 RowBody::Written(template) => Bytes::from(template.render(rejection, request_id)),
             };
         }
-        if let Retry::After(seconds) = rejection.retry()
+        if let (Retry::After(seconds), Wait::Told) = (rejection.retry(), wait)
             && !response.headers().contains_key(RETRY_AFTER)
         {
             response
@@ -232,6 +250,7 @@ impl Row {
             fixed: HeaderMap::new(),
             written: Vec::new(),
             body: body(code, look)?,
+            wait: Wait::Told,
         };
         if let Some(content_type) = &look.content_type {
             row.fixed.insert(CONTENT_TYPE, content_type.clone());

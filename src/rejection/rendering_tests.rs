@@ -14,11 +14,22 @@ fn one_of_each() -> Vec<Rejection> {
         Rejection::CredentialsMissing,
         Rejection::CredentialsInvalid("the signature of key 17 is wrong"),
         Rejection::TokenExpired,
+        Rejection::SessionEnded("worker 3 forgot it"),
+        Rejection::SignInFailed,
+        Rejection::LockedOut {
+            retry_after_seconds: 42,
+        },
+        Rejection::AccountSuspended {
+            retry_after_seconds: 42,
+        },
+        Rejection::ClientUnknown("the signature is wrong"),
         Rejection::ScopeMissing {
             needed: HeaderValue::from_static("devices:read devices:write"),
         },
         Rejection::RoleMissing,
         Rejection::TenantForbidden,
+        Rejection::CsrfFailed("the queue"),
+        Rejection::AccountInactive("key 17"),
         Rejection::NoRoute,
         Rejection::MethodNotAllowed {
             allow: HeaderValue::from_static("GET, HEAD"),
@@ -41,6 +52,7 @@ fn one_of_each() -> Vec<Rejection> {
         Rejection::RegionUnavailable,
         Rejection::Overloaded("the queue of worker 3 is full"),
         Rejection::AuthorityUnavailable,
+        Rejection::StoreUnavailable,
         Rejection::UpstreamTimeout {
             after: Duration::from_secs(10),
         },
@@ -85,8 +97,13 @@ fn every_refusal_is_problem_json_by_default() {
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
         let problem = json(&response);
-        assert_eq!(problem["code"], code.as_str());
-        assert_eq!(problem["title"], code.title());
+        let shown = if code == Code::LockedOut {
+            Code::SignInFailed
+        } else {
+            code
+        };
+        assert_eq!(problem["code"], shown.as_str());
+        assert_eq!(problem["title"], shown.title());
         assert_eq!(problem["status"], code.status().as_u16());
         assert_eq!(problem["instance"], "0af7");
         let detail = problem["detail"].as_str().unwrap();
@@ -246,6 +263,33 @@ fn a_401_of_a_dialect_has_a_challenge_whatever_it_means() {
             .collect::<Vec<_>>(),
         ["Bearer realm=\"x\""]
     );
+}
+
+#[test]
+fn a_locked_name_looks_like_a_wrong_password_unless_a_dialect_says_otherwise() {
+    let locked = Rejection::LockedOut {
+        retry_after_seconds: 42,
+    };
+    let row = look(401, Some("application/json"), "{\"m\":\"no\"}");
+    for looks in [
+        Looks::standard(),
+        Looks::compile(&[(Code::SignInFailed, row)]).unwrap(),
+    ] {
+        let (one, other) = (
+            looks.render(&locked, "0"),
+            looks.render(&Rejection::SignInFailed, "0"),
+        );
+        assert_eq!(one.status(), other.status());
+        assert_eq!(one.headers(), other.headers());
+        assert_eq!(one.body(), other.body());
+    }
+    let row = look(429, Some("application/json"), "{\"wait\":{retry_after}}");
+    let told = Looks::compile(&[(Code::LockedOut, row)])
+        .unwrap()
+        .render(&locked, "0");
+    assert_eq!(told.status(), 429);
+    assert_eq!(told.headers()[RETRY_AFTER], "42");
+    assert_eq!(told.body(), "{\"wait\":42}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! Small templates: text with `{placeholder}`s, split once at load.
+//! What the templates of a dialect may name, and what is put in for it.
 
 use std::borrow::Cow;
 
 use super::{Code, Rejection, Retry};
+use crate::base::template::{self, Escape, Meaning};
 
 /// What a template may name. What is known at load is put in then and is no field any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,31 +22,9 @@ pub(super) enum Field {
     Scope,
 }
 
-/// How values are made safe for the text around them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Escape {
-    /// As they are.
-    None,
-    /// Inside a JSON string (RFC 8259 section 7).
-    Json,
-    /// Inside HTML or XML text or a quoted attribute.
-    Markup,
-}
-
+/// A template of a dialect, split.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    Field(Field),
-}
-
-/// A template, split.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template {
-    parts: Vec<Part>,
-    escape: Escape,
-    /// Length of all text, to reserve.
-    text: usize,
-}
+pub(super) struct Template(template::Template<Field>);
 
 /// Why a template cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,101 +45,39 @@ pub enum BadTemplate {
 }
 
 impl Template {
-    /// Splits `text`. A brace that does not enclose a word of lower-case letters and `_` is text, so JSON can be written
-    /// as it is.
+    /// Splits `text` and puts in what is known of `code` already.
     pub(super) fn compile(
         text: &str,
         code: Code,
         status: u16,
         escape: Escape,
     ) -> Result<Template, BadTemplate> {
-        let mut parts: Vec<Part> = Vec::new();
-        let mut literal = String::new();
-        let mut rest = text;
-        while let Some(open) = rest.find('{') {
-            let (before, from_brace) = rest.split_at(open);
-            literal.push_str(before);
-            let after = from_brace.strip_prefix('{').unwrap_or_default();
-            let word = after
-                .find(|c: char| !(c.is_ascii_lowercase() || c == '_'))
-                .unwrap_or(after.len());
-            let (word, behind) = after.split_at(word);
-            match behind.strip_prefix('}') {
-                Some(behind) if !word.is_empty() => {
-                    match known(word, code, status)? {
-                        Value::Now(value) => literal.push_str(&escaped(&value, escape)),
-                        Value::Later(field) => {
-                            if !literal.is_empty() {
-                                parts.push(Part::Text(std::mem::take(&mut literal)));
-                            }
-                            parts.push(Part::Field(field));
-                        }
-                    }
-                    rest = behind;
-                }
-                _ => {
-                    literal.push('{');
-                    rest = after;
-                }
-            }
-        }
-        literal.push_str(rest);
-        if !literal.is_empty() {
-            parts.push(Part::Text(literal));
-        }
-        let text = parts
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => text.len(),
-                Part::Field(_) => 0,
-            })
-            .sum();
-        Ok(Template { parts, escape, text })
+        template::Template::compile(text, escape, |word| known(word, code, status)).map(Template)
     }
 
     /// The whole text, if nothing in it depends on the request.
     pub(super) fn fixed(&self) -> Option<&str> {
-        match self.parts.as_slice() {
-            [] => Some(""),
-            [Part::Text(text)] => Some(text),
-            _ => None,
-        }
+        self.0.fixed()
     }
 
     /// The text for one refusal.
     pub(super) fn render(&self, rejection: &Rejection, request_id: &str) -> String {
-        self.fill(|field| value(field, rejection, request_id))
+        self.0.fill(|field| value(field, rejection, request_id))
     }
 
     /// The text with a number where a number may come and a word elsewhere: to check its form at load.
     pub(super) fn sample(&self) -> String {
-        self.fill(|field| match field {
+        self.0.fill(|field| match field {
             Field::RetryAfter => Cow::Borrowed("1"),
             Field::Detail | Field::RequestId | Field::Limit | Field::Host | Field::Scope => {
                 Cow::Borrowed("x")
             }
         })
     }
-
-    fn fill<'v>(&self, value: impl Fn(Field) -> Cow<'v, str>) -> String {
-        let mut text = String::with_capacity(self.text + 64);
-        for part in &self.parts {
-            match part {
-                Part::Text(literal) => text.push_str(literal),
-                Part::Field(field) => text.push_str(&escaped(&value(*field), self.escape)),
-            }
-        }
-        text
-    }
-}
-
-enum Value {
-    Now(Cow<'static, str>),
-    Later(Field),
 }
 
 /// What a placeholder stands for. A new [`Code`] has to say here which placeholders it knows.
-fn known(word: &str, code: Code, status: u16) -> Result<Value, BadTemplate> {
+fn known(word: &str, code: Code, status: u16) -> Result<Meaning<Field>, BadTemplate> {
     let absent = |placeholder| {
         Err(BadTemplate::Absent {
             placeholder,
@@ -168,27 +85,33 @@ fn known(word: &str, code: Code, status: u16) -> Result<Value, BadTemplate> {
         })
     };
     match word {
-        "code" => Ok(Value::Now(code.as_str().into())),
-        "title" => Ok(Value::Now(code.title().into())),
-        "status" => Ok(Value::Now(status.to_string().into())),
-        "request_id" => Ok(Value::Later(Field::RequestId)),
+        "code" => Ok(Meaning::Now(code.as_str().into())),
+        "title" => Ok(Meaning::Now(code.title().into())),
+        "status" => Ok(Meaning::Now(status.to_string().into())),
+        "request_id" => Ok(Meaning::Later(Field::RequestId)),
         "detail" => Ok(match fixed_detail(code) {
-            Some(detail) => Value::Now(detail.into()),
-            None => Value::Later(Field::Detail),
+            Some(detail) => Meaning::Now(detail.into()),
+            None => Meaning::Later(Field::Detail),
         }),
         "retry_after" => match code {
-            Code::RateLimited | Code::Overloaded | Code::AuthorityUnavailable | Code::RegionUnavailable => {
-                Ok(Value::Later(Field::RetryAfter))
-            }
+            Code::RateLimited
+            | Code::Overloaded
+            | Code::AuthorityUnavailable
+            | Code::StoreUnavailable
+            | Code::RegionUnavailable
+            | Code::LockedOut
+            | Code::AccountSuspended => Ok(Meaning::Later(Field::RetryAfter)),
             _ => absent("retry_after"),
         },
         "limit" => match code {
-            Code::RateLimited | Code::ItemCapExceeded | Code::BodyTooLarge => Ok(Value::Later(Field::Limit)),
+            Code::RateLimited | Code::ItemCapExceeded | Code::BodyTooLarge => {
+                Ok(Meaning::Later(Field::Limit))
+            }
             _ => absent("limit"),
         },
-        "host" if code == Code::WrongRegion => Ok(Value::Later(Field::Host)),
+        "host" if code == Code::WrongRegion => Ok(Meaning::Later(Field::Host)),
         "host" => absent("host"),
-        "scope" if code == Code::ScopeMissing => Ok(Value::Later(Field::Scope)),
+        "scope" if code == Code::ScopeMissing => Ok(Meaning::Later(Field::Scope)),
         "scope" => absent("scope"),
         other => Err(BadTemplate::Unknown(other.to_owned())),
     }
@@ -229,11 +152,15 @@ fn detail(rejection: &Rejection) -> Cow<'_, str> {
         }
         Rejection::BodyTooLarge { limit } => Cow::Owned(format!("The body may have at most {limit} bytes.")),
         Rejection::WrongRegion(region) => Cow::Owned(format!("Send this call to {}.", region.host)),
-        Rejection::RateLimited(limited) => {
-            Cow::Owned(format!("Try again in {} s.", limited.retry_after_seconds))
-        }
+        Rejection::RateLimited(limited) => try_again(limited.retry_after_seconds),
+        Rejection::LockedOut { retry_after_seconds }
+        | Rejection::AccountSuspended { retry_after_seconds } => try_again(*retry_after_seconds),
         other => Cow::Borrowed(fixed_detail(other.code()).unwrap_or_default()),
     }
+}
+
+fn try_again(seconds: u64) -> Cow<'static, str> {
+    Cow::Owned(format!("Try again in {seconds} s."))
 }
 
 /// The sentence of the codes whose sentence never changes.
@@ -243,14 +170,25 @@ fn fixed_detail(code: Code) -> Option<&'static str> {
         | Code::ItemCapExceeded
         | Code::BodyTooLarge
         | Code::WrongRegion
-        | Code::RateLimited => return None,
+        | Code::RateLimited
+        | Code::LockedOut
+        | Code::AccountSuspended => return None,
         Code::TenantInvalid => "The tenant that the call names is not one valid tenant identifier.",
-        Code::CredentialsMissing => "Send a bearer token in the Authorization header.",
+        Code::CredentialsMissing => "Sign in, or send a token in the Authorization header.",
         Code::CredentialsInvalid => "The token is malformed, revoked or not meant for this service.",
         Code::TokenExpired => "Get a new token and try again.",
+        Code::SessionEnded => "Sign in again.",
+        Code::SignInFailed => "Check the name and the password, or wait a while after several attempts.",
+        Code::ClientUnknown => "Check the client's identifier and its secret.",
         Code::ScopeMissing => "The token was issued without a scope that this call needs.",
         Code::RoleMissing => "The caller has no role that allows this call.",
         Code::TenantForbidden => "The caller may not act on the tenant that the call names.",
+        Code::CsrfFailed => {
+            "Send the value that came with the sign-in in the header that this service reads it from."
+        }
+        Code::AccountInactive => {
+            "The account is not approved, or is switched off. Ask whoever runs this service."
+        }
         Code::NoRoute => "Check the host name and the path.",
         Code::MethodNotAllowed => "The Allow header lists the methods that are there.",
         Code::RouteGone => "Use the current version of the API.",
@@ -263,7 +201,8 @@ fn fixed_detail(code: Code) -> Option<&'static str> {
         Code::UpstreamUnreachable
         | Code::RegionUnavailable
         | Code::Overloaded
-        | Code::AuthorityUnavailable => "Try again later.",
+        | Code::AuthorityUnavailable
+        | Code::StoreUnavailable => "Try again later.",
         Code::UpstreamInvalid => "The call may or may not have taken effect.",
         Code::UpstreamTimeout => "The call may or may not take effect later.",
     })
@@ -276,35 +215,6 @@ fn sentence(text: &str) -> String {
     first.into_iter().chain(characters).chain(['.']).collect()
 }
 
-fn escaped(text: &str, escape: Escape) -> Cow<'_, str> {
-    let needs = |character: char| match escape {
-        Escape::None => false,
-        // `<`, `>` and `&` need no escape in JSON; they get one in case a browser is told that it is something else.
-        Escape::Json => {
-            character < ' '
-                || matches!(
-                    character,
-                    '"' | '\\' | '<' | '>' | '&' | '\u{7f}' | '\u{2028}' | '\u{2029}'
-                )
-        }
-        Escape::Markup => matches!(character, '<' | '>' | '&' | '"' | '\''),
-    };
-    if !text.contains(needs) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match (escape, character) {
-            (_, plain) if !needs(plain) => safe.push(plain),
-            (Escape::Json, '"') => safe.push_str("\\\""),
-            (Escape::Json, '\\') => safe.push_str("\\\\"),
-            (Escape::Json, other) => safe.push_str(&format!("\\u{:04x}", u32::from(other))),
-            (_, other) => safe.push_str(&format!("&#{};", u32::from(other))),
-        }
-    }
-    Cow::Owned(safe)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -313,25 +223,6 @@ mod tests {
 
     fn compiled(text: &str, code: Code) -> Result<Template, BadTemplate> {
         Template::compile(text, code, 400, Escape::Json)
-    }
-
-    #[test]
-    fn braces_around_anything_but_a_word_are_text() {
-        for text in [
-            "{\"a\":{\"b\":{}}}",
-            "{ code }",
-            "{Code}",
-            "{",
-            "}{",
-            "{code",
-            "{a1}",
-        ] {
-            assert_eq!(
-                compiled(text, Code::NoRoute).unwrap().fixed(),
-                Some(text),
-                "{text}"
-            );
-        }
     }
 
     #[test]
@@ -365,22 +256,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn markup_is_escaped_where_the_text_is_markup() {
-        assert_eq!(
-            escaped("<a href='\"'>&", Escape::Markup),
-            "&#60;a href=&#39;&#34;&#39;&#62;&#38;"
-        );
-        assert_eq!(escaped("<>", Escape::None), "<>");
-    }
-
     proptest! {
-        #[test]
-        fn what_is_put_into_json_comes_out_again(text in any::<String>()) {
-            let json = format!("\"{}\"", escaped(&text, Escape::Json));
-            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-        }
-
         #[test]
         fn nothing_makes_the_compiler_panic(text in "[{}a-z_\" ]{0,40}") {
             let _ = compiled(&text, Code::RateLimited);

@@ -2,23 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 
-use super::live::LiveIssuer;
+use super::callers::Callers;
 use super::{Backend, Fixed, Live, Route, Target, View};
 use crate::accounts::Directory;
-use crate::auth::access::{Access, RequiredClaims};
+use crate::auth::access::{Access, RequiredClaims, ScopeRule};
 use crate::auth::credentials::Credentials;
-use crate::auth::jwt::Issuer;
 use crate::config::plan::{
-    AccessPlan, ApiPlan, DialectPlan, HostPattern, IssuerPlan, LimitKey, Plan, RegionSource, RoutePlan,
+    AccessPlan, ApiPlan, CredentialPlan, DialectPlan, HostPattern, LimitKey, Plan, RegionSource, RoutePlan,
     TargetPlan,
 };
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
 use crate::identity::RouteName;
-use crate::jose::key_ring::KeyRing;
 use crate::limits::Limit;
 use crate::limits::Limits;
 use crate::limits::items::ItemCap;
@@ -33,6 +32,9 @@ use crate::upstream::Service;
 /// At most so much of a body is held while its items are counted (1 MiB).
 const HELD_FOR_COUNTING: u64 = 1 << 20;
 
+/// And at most for so long where no backend says otherwise: what an exchange may take by default.
+const COUNTED_WITHIN: Duration = Duration::from_secs(5 * 60);
+
 /// A part of the plan that cannot be put to work.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} `{name}`: {cause}")]
@@ -45,7 +47,7 @@ pub struct CompileError {
     pub cause: String,
 }
 
-fn refused(what: &'static str, name: impl ToString, cause: impl ToString) -> CompileError {
+pub(super) fn refused(what: &'static str, name: impl ToString, cause: impl ToString) -> CompileError {
     CompileError {
         what,
         name: name.to_string(),
@@ -64,10 +66,15 @@ impl View {
         shards: usize,
         recorder: &Arc<Recorder>,
     ) -> Result<(View, Live), CompileError> {
-        let directory = Arc::new(Directory::new(&plan.customers, &plan.regions));
+        let mut directory = Directory::new(&plan.customers, &plan.regions);
+        if let Some(accounts) = &old.accounts {
+            directory = directory.beside(Arc::clone(accounts.customers()), &plan.limits);
+        }
+        let directory = Arc::new(directory);
         let live = Live {
             services: services(plan, old, shards)?,
-            issuers: issuers(plan, old, recorder)?,
+            callers: Callers::compile(plan, old, recorder)?,
+            accounts: old.accounts.clone(),
             limits: limits(plan, old, &directory, recorder),
             regions: plan
                 .regions
@@ -101,7 +108,9 @@ impl View {
             }
             let mut names = api.headers.clone();
             names.remove.extend(identity.iter().cloned());
-            let outgoing = Arc::new(Outgoing::new(&names, api.tenant_selector.as_ref()));
+            names.remove.extend(api_key_headers(api));
+            let outgoing = Outgoing::new(&names, api.tenant_selector.as_ref());
+            let outgoing = Arc::new(outgoing.without_cookies(own_cookies(api)));
             for route in &api.routes {
                 let compiled = parts.route(api, route, &outgoing)?;
                 router
@@ -133,31 +142,6 @@ fn services(plan: &Plan, old: &Live, shards: usize) -> Result<HashMap<String, Se
             Ok((backend.name.clone(), service))
         })
         .collect()
-}
-
-fn issuers(
-    plan: &Plan,
-    old: &Live,
-    recorder: &Arc<Recorder>,
-) -> Result<HashMap<crate::identity::IssuerName, LiveIssuer>, CompileError> {
-    plan.issuers
-        .iter()
-        .map(|issuer| Ok((issuer.name.clone(), live_issuer(issuer, old, recorder)?)))
-        .collect()
-}
-
-fn live_issuer(plan: &IssuerPlan, old: &Live, recorder: &Arc<Recorder>) -> Result<LiveIssuer, CompileError> {
-    let before = old.issuers.get(&plan.name);
-    let metrics = recorder.metrics().issuer(plan.name.as_str());
-    let ring = KeyRing::open(
-        plan,
-        recorder.clock(),
-        Arc::clone(&metrics),
-        before.map(|live| &live.ring),
-    )
-    .map_err(|cause| refused("issuer", &plan.name, cause))?;
-    let issuer = Issuer::carried(plan, Arc::clone(&ring), metrics, before.map(|live| &live.issuer));
-    Ok(LiveIssuer { ring, issuer })
 }
 
 fn limits(
@@ -209,6 +193,36 @@ fn host_match(host: &HostPattern) -> HostMatch {
     }
 }
 
+/// Fields of an api that carry tokens to the gateway, not to the backend.
+fn api_key_headers(api: &ApiPlan) -> impl Iterator<Item = HeaderName> {
+    let credentials = api.routes.iter().flat_map(|route| match &route.access {
+        AccessPlan::Public => &[][..],
+        AccessPlan::Required { credentials, .. } => credentials.as_slice(),
+    });
+    credentials.filter_map(|credential| match credential {
+        CredentialPlan::ApiKey { service: _, header } => Some(header.clone()),
+        CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::Basic(_) => None,
+    })
+}
+
+/// Cookies of an api that are the gateway's own.
+fn own_cookies(api: &ApiPlan) -> Vec<String> {
+    let Some(session) = &api.session else {
+        return Vec::new();
+    };
+    let mut names = session.read.clone();
+    names.push(session.cookie.https.name().to_owned());
+    names.extend(
+        session
+            .csrf
+            .iter()
+            .map(|csrf| csrf.cookie.https.name().to_owned()),
+    );
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 struct Parts<'p> {
     plan: &'p Plan,
     live: &'p Live,
@@ -225,13 +239,10 @@ impl Parts<'_> {
     ) -> Result<Route, CompileError> {
         let credentials = match &route.access {
             AccessPlan::Public => Credentials::public(),
-            AccessPlan::Required { issuers, .. } => Credentials::bearer(
-                issuers
-                    .iter()
-                    .filter_map(|issuer| self.plan.issuers.get(issuer.index()))
-                    .filter_map(|plan| self.live.issuers.get(&plan.name))
-                    .map(|live| Arc::clone(&live.issuer))
-                    .collect(),
+            AccessPlan::Required { credentials, .. } => Credentials::of(
+                (credentials.iter())
+                    .map(|credential| self.live.callers.accepted(self.plan, api, route, credential))
+                    .collect::<Result<Vec<_>, _>>()?,
             ),
         };
         let access = Access::new(
@@ -239,7 +250,12 @@ impl Parts<'_> {
             self.needed_claims(api, route),
             Arc::clone(self.directory),
             api.tenant_selector.clone(),
-        );
+        )
+        .with_scopes(if api.scope_methods {
+            ScopeRule::Methods
+        } else {
+            ScopeRule::Named
+        });
         let limits = route
             .limits
             .iter()
@@ -251,10 +267,10 @@ impl Parts<'_> {
             credentials,
             access,
             limits: Limits::new(api.name.clone(), route.name.clone(), limits),
-            items: route
-                .items
-                .as_ref()
-                .map(|items| ItemCap::new(items, HELD_FOR_COUNTING.min(route.body_limit))),
+            items: route.items.as_ref().map(|items| {
+                let hold = HELD_FOR_COUNTING.min(route.body_limit);
+                ItemCap::new(items, hold, self.whole_time(&route.target))
+            }),
             region: api.region.clone(),
             outgoing: Arc::clone(outgoing),
             body_limit: route.body_limit,
@@ -265,6 +281,28 @@ impl Parts<'_> {
                 .route(api.name.as_str(), route.name.as_str()),
             target: self.target(&route.name, &route.target)?,
         })
+    }
+
+    /// How long a call to `target` may take. A body that is counted is not under way to a backend yet, whose deadlines
+    /// would hold it.
+    fn whole_time(&self, target: &TargetPlan) -> Duration {
+        match target {
+            TargetPlan::Backend { backend, .. } => (self.plan.backends.get(backend.index()))
+                .map_or(COUNTED_WITHIN, |backend| backend.timeouts.whole),
+            TargetPlan::Respond(_)
+            | TargetPlan::Gone
+            | TargetPlan::SignIn(_)
+            | TargetPlan::SignOut(_)
+            | TargetPlan::Authorize(_)
+            | TargetPlan::AuthorizeStep(_)
+            | TargetPlan::MintClient(_)
+            | TargetPlan::Token(_)
+            | TargetPlan::Revoke(_)
+            | TargetPlan::Introspect(_)
+            | TargetPlan::Metadata(_)
+            | TargetPlan::Keys(_)
+            | TargetPlan::DeleteToken(_) => COUNTED_WITHIN,
+        }
     }
 
     /// The metrics of a backend, by region; the last is for calls without one.
@@ -296,6 +334,19 @@ impl Parts<'_> {
         Ok(match target {
             TargetPlan::Respond(answer) => Target::Fixed(Fixed::new(answer.clone())),
             TargetPlan::Gone => Target::Gone,
+            TargetPlan::SignIn(_)
+            | TargetPlan::SignOut(_)
+            | TargetPlan::Authorize(_)
+            | TargetPlan::AuthorizeStep(_)
+            | TargetPlan::MintClient(_)
+            | TargetPlan::Token(_)
+            | TargetPlan::Revoke(_)
+            | TargetPlan::Introspect(_)
+            | TargetPlan::Metadata(_)
+            | TargetPlan::Keys(_)
+            | TargetPlan::DeleteToken(_) => {
+                return Err(refused("route", route, "its target cannot be served yet"));
+            }
             TargetPlan::Backend { backend, rewrite } => {
                 let plan = self.plan.backends.get(backend.index());
                 match plan.and_then(|plan| Some((plan, self.live.services.get(&plan.name)?))) {

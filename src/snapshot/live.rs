@@ -4,18 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::callers::Callers;
+use crate::accounts::{Accounts, Realm};
+use crate::auth::basic::Logins;
 use crate::auth::jwt::Issuer;
-use crate::identity::{IssuerName, LimitName};
+use crate::auth::session::Sessions;
+use crate::identity::LimitName;
 use crate::jose::key_ring::KeyRing;
 use crate::limits::Limit;
 use crate::telemetry::metrics::{EndpointReading, Metrics};
 use crate::upstream::Service;
 
-/// Buckets, pools, key rings and verified tokens of one view, for the next.
-#[derive(Default)]
+/// Buckets, pools, key rings, accounts and verified credentials of one view, for the next.
+#[derive(Default, Clone)]
 pub struct Live {
     pub(super) services: HashMap<String, Service>,
-    pub(super) issuers: HashMap<IssuerName, LiveIssuer>,
+    /// Open from the first configuration with a realm on.
+    pub(super) accounts: Option<Arc<Accounts>>,
+    pub(super) callers: Callers,
     pub(super) limits: HashMap<LimitName, Arc<Limit>>,
     /// The regions' names, by index, for metrics.
     pub(super) regions: Vec<String>,
@@ -28,14 +34,37 @@ pub(super) struct LiveIssuer {
     pub(super) issuer: Arc<Issuer>,
 }
 
+/// A realm at work.
+#[derive(Clone)]
+pub(super) struct LiveRealm {
+    pub(super) realm: Arc<Realm>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) logins: Arc<Logins>,
+}
+
 impl Live {
+    /// The same, and these accounts, for the first configuration with a realm.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: Arc<Accounts>) -> Live {
+        self.accounts = Some(accounts);
+        self
+    }
+
+    /// The accounts, once they are open.
+    pub fn accounts(&self) -> Option<&Arc<Accounts>> {
+        self.accounts.as_ref()
+    }
+
     /// Fetches keys and resolves names where that has not happened yet, at most for `longest`, and starts the upkeep.
     pub async fn warm(&self, longest: Duration) {
         for service in self.services.values() {
             service.tend();
         }
-        for issuer in self.issuers.values() {
+        for issuer in self.callers.issuers.values() {
             issuer.ring.start();
+        }
+        for keys in self.callers.keys.values() {
+            keys.start();
         }
         let names = futures_util::future::join_all(
             self.services
@@ -44,7 +73,8 @@ impl Live {
                 .map(Service::resolve),
         );
         let keys = futures_util::future::join_all(
-            self.issuers
+            self.callers
+                .issuers
                 .values()
                 .filter(|issuer| !issuer.ring.ready())
                 .map(|issuer| issuer.ring.warm()),
@@ -55,7 +85,8 @@ impl Live {
 
     /// The first issuer that has no keys at all.
     pub fn without_keys(&self) -> Option<String> {
-        self.issuers
+        self.callers
+            .issuers
             .iter()
             .find(|(_, issuer)| !issuer.ring.ready())
             .map(|(name, _)| name.to_string())
@@ -84,6 +115,19 @@ impl Live {
         for (name, limit) in &self.limits {
             let buckets = u32::try_from(limit.table().len()).unwrap_or(u32::MAX);
             metrics.limit(name.as_str()).buckets.set(f64::from(buckets));
+        }
+        for realm in self.callers.realms.values() {
+            realm.sessions.show();
+            realm.logins.show();
+        }
+        for tokens in self.callers.tokens.values() {
+            tokens.show();
+        }
+        for introspection in self.callers.introspections.values() {
+            introspection.show();
+        }
+        if let Some(accounts) = &self.accounts {
+            metrics.password_hashes(accounts.passwords().computed());
         }
     }
 }

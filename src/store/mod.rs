@@ -14,24 +14,14 @@ pub mod rules;
 pub mod sqlite;
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use backend::{Backend, Pending};
 pub use error::{Outage, StoreError};
 pub use feed::{Feed, Listener, Notice, Subscription};
 
-/// Which store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StorePlan {
-    /// In memory: gone when the program ends.
-    Memory,
-    /// One file of SQLite, written by this process; others on the same machine may read and write it too.
-    Sqlite {
-        /// The file. Made if it is not there; its folder must be.
-        path: PathBuf,
-    },
-}
+pub use crate::config::plan::StorePlan;
 
 /// A store that is open. Cheap to clone; the operations are those of [`Backend`], which it derefs to.
 #[derive(Debug, Clone)]

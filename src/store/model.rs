@@ -11,8 +11,9 @@ mod grant;
 mod log;
 mod session;
 
+pub use crate::identity::GrantType;
 pub use account::{CustomerRecord, Reach, User, UserAccess, UserState};
-pub use application::{Application, ApplicationEdit, ApplicationState, GrantType};
+pub use application::{Application, ApplicationEdit, ApplicationState};
 pub use attempt::{Attempts, LockPolicy};
 pub use grant::{
     AccessKey, AuthorizationCode, Family, FirstTokens, LiveAccess, NewAccess, NewFamily, NewRefresh,

@@ -165,22 +165,26 @@ impl Record {
         self.route = Some(Arc::clone(route));
     }
 
-    /// Who calls, for whom, on whose quota.
-    pub fn caller(
-        &mut self,
-        identity: Option<&Identity>,
-        payer: Option<&CustomerId>,
-        tenant: Option<&TenantId>,
-    ) {
+    /// Who calls.
+    pub fn caller(&mut self, identity: &Identity) {
         let Some(line) = &mut self.line else { return };
-        if let Some(identity) = identity {
-            line.text(Field::Credential, identity.kind.as_str());
-            line.text(Field::Issuer, identity.issuer.as_str());
-            line.text(Field::Subject, identity.subject.as_str());
-            if let Some(client) = &identity.client {
-                line.text(Field::OauthClient, client.as_str());
-            }
+        line.text(Field::Credential, identity.kind.as_str());
+        line.text(Field::Issuer, identity.issuer.as_str());
+        line.text(Field::Subject, identity.subject.as_str());
+        if let Some(client) = &identity.client {
+            line.text(Field::OauthClient, client.as_str());
         }
+    }
+
+    /// The name of the user who calls, where it is one of our own accounts.
+    pub fn user(&mut self, name: &str) {
+        let Some(line) = &mut self.line else { return };
+        line.text(Field::User, name);
+    }
+
+    /// For whom, and on whose quota.
+    pub fn acting(&mut self, payer: Option<&CustomerId>, tenant: Option<&TenantId>) {
+        let Some(line) = &mut self.line else { return };
         if let Some(payer) = payer {
             line.text(Field::Customer, payer.as_str());
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::{Http1, Http2};
+use super::http1::Http1;
+use super::http2::Http2;
 use super::lease::{Held, Lease};
 use super::pool::{Avoid, Shard, count};
 use crate::config::plan::{PoolPlan, UpstreamProtocol};
@@ -163,11 +164,8 @@ impl Endpoint {
         match self.connector.protocol {
             UpstreamProtocol::Http1 => {
                 let line = dial::dial(self.address, tls, deadline).await?;
-                let connection = Http1::open(line).await?;
-                Ok((
-                    Lease::new(Arc::clone(shard), Held::Http1(connection), *rules),
-                    false,
-                ))
+                let held = Held::Http1(Http1::new(line));
+                Ok((Lease::new(Arc::clone(shard), held, *rules), false))
             }
             UpstreamProtocol::Http2 => {
                 let _turn = shard.opening.lock().await;

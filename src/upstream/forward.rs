@@ -2,7 +2,7 @@
 //!
 //! A request is sent a second time only if
 //!
-//! - nothing of it was sent: the connection gives it back. That holds for every method.
+//! - nothing of it was sent. That holds for every method.
 //! - or it went out on a connection that was open before and ended without a byte of an answer, the method is idempotent
 //!   and the body can be had again. The endpoint closed an idle connection at the moment we took it up, most likely.
 //!
@@ -11,16 +11,15 @@
 
 use std::future::Future;
 
-use futures_util::future::Either;
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
 use super::answer;
 use super::balance::Walk;
 use super::body::UpstreamBody;
-use super::deadlines::{Deadlines, Expired};
+use super::deadlines::Deadlines;
+use super::http1::{Failure, Http1};
+use super::http2::Stream;
 use super::lease::{Held, Lease};
 use super::outbound::Outbound;
 use super::pool::{Avoid, count};
@@ -61,10 +60,8 @@ impl Service {
     ) -> impl Future<Output = Result<Response<UpstreamBody>, Rejection>> + Send + 'a {
         // No `async fn`: it would keep a second place for the request, and this state is part of every connection's.
         let began = Instant::now();
-        match request::prepare(request, self.0.protocol, began) {
-            Ok(outgoing) => Either::Left(self.exchange(shard, region, outgoing, fate, note, began)),
-            Err(rejection) => Either::Right(std::future::ready(Err(rejection))),
-        }
+        let outgoing = request.map(|body| Outbound::new(body, began));
+        self.exchange(shard, region, outgoing, fate, note, began)
     }
 
     #[expect(clippy::manual_async_fn, reason = "see above")]
@@ -78,45 +75,59 @@ impl Service {
         began: Instant,
     ) -> impl Future<Output = Result<Response<UpstreamBody>, Rejection>> + Send + 'a {
         async move {
+            request::prepare(&mut outgoing, self.0.protocol)?;
             let deadlines = Deadlines::new(began, &self.0.timeouts);
             let mut avoid = Avoid::Nothing;
             let mut given_back = 0;
             let mut retried = false;
             loop {
-                let (mut lease, reused) = self.lease(shard, region, &deadlines, &avoid, note).await?;
+                let (mut lease, reused, sent) = self.lease(shard, region, &deadlines, &avoid, note).await?;
                 note.attempts = note.attempts.saturating_add(1);
-                let sent = Instant::now();
-                let copy = if reused && !retried {
-                    Copy::of(&outgoing, sent)
-                } else {
-                    None
-                };
-                let mut error = match send(&mut lease, outgoing, &deadlines, sent).await {
-                    Ok(Ok(answer)) => {
-                        note.first_byte = sent.elapsed();
-                        return accept(answer, lease, deadlines);
+                request::address(&mut outgoing, &lease.shard().connector);
+                lease.progress = outgoing.body().progress();
+                let Lease {
+                    held,
+                    alarm,
+                    progress,
+                    ..
+                } = &mut lease;
+                let again = reused && !retried;
+                let attempt = match held {
+                    Held::Http1(connection) => {
+                        let attempt = attempt_http1(connection, &mut outgoing, again, sent);
+                        deadlines.head(attempt, sent, alarm, progress.as_deref()).await?
                     }
-                    Ok(Err(error)) => error,
-                    Err(expired) => return Err(expired.into()),
+                    // In a box: its state is larger, and most backends speak HTTP/1.1.
+                    Held::Http2(stream) => {
+                        let attempt = Box::pin(attempt_http2(stream, &mut outgoing, again, sent));
+                        deadlines.head(attempt, sent, alarm, progress.as_deref()).await?
+                    }
+                };
+                let failed = match attempt {
+                    Attempt::Http1(answer) => {
+                        let now = Instant::now();
+                        note.first_byte = now - sent;
+                        return Ok(answer.map(|()| UpstreamBody::http1(lease, deadlines, now)));
+                    }
+                    Attempt::Http2(answer) => {
+                        let now = Instant::now();
+                        note.first_byte = now - sent;
+                        return Ok(answer.map(|body| UpstreamBody::http2(body, lease, deadlines, now)));
+                    }
+                    Attempt::Failed(failed) => failed,
                 };
                 if let Some(failure) = fate.as_ref().and_then(Fate::failure) {
                     return Err(failure.into());
                 }
-                match (error.take_message(), copy) {
-                    (Some(message), _) if given_back < GIVEN_BACK => {
-                        given_back += 1;
-                        outgoing = message;
-                    }
-                    (Some(_), _) => return Err(Rejection::UpstreamUnreachable),
-                    (None, Some(copy)) if !lease.heard_something() => {
-                        retried = true;
-                        outgoing = copy.into_request().ok_or(Rejection::UpstreamInvalid)?;
-                    }
-                    (None, _) => {
+                match failed {
+                    Failed::Unsent if given_back < GIVEN_BACK => given_back += 1,
+                    Failed::Unsent => return Err(Rejection::UpstreamUnreachable),
+                    Failed::Again => retried = true,
+                    Failed::ForGood(why) => {
                         tracing::debug!(
                             endpoint = &*lease.shard().label,
-                            error = %error.into_error(),
-                            "an endpoint broke off before its answer"
+                            why,
+                            "an endpoint gave no answer that may be passed on"
                         );
                         return Err(Rejection::UpstreamInvalid);
                     }
@@ -127,7 +138,7 @@ impl Service {
         }
     }
 
-    /// A connection for one exchange, and whether it had been open before.
+    /// A connection for one exchange, whether it had been open before, and the moment at which it was there.
     async fn lease(
         &self,
         shard: usize,
@@ -135,19 +146,25 @@ impl Service {
         deadlines: &Deadlines,
         avoid: &Avoid,
         note: &mut UpstreamNote,
-    ) -> Result<(Lease, bool), Rejection> {
-        let walk = match self.pooled(shard, region, avoid)? {
+    ) -> Result<(Lease, bool, Instant), Rejection> {
+        // One look at the clock is enough for a request that finds its connection open.
+        let before = if note.attempts == 0 {
+            deadlines.began
+        } else {
+            Instant::now()
+        };
+        let walk = match self.pooled(shard, region, avoid, before)? {
             Ok(lease) => {
                 note.endpoint = Some(lease.shard().label.clone());
-                return Ok((lease, true));
+                return Ok((lease, true, before));
             }
             Err(walk) => walk,
         };
         // Opening a connection is rare and its state large; in a box it does not make every request's state large.
-        let before = Instant::now();
         let opened = Box::pin(self.open(shard, region, walk, deadlines, avoid, note)).await;
-        note.connect += before.elapsed();
-        opened
+        let now = Instant::now();
+        note.connect += now - before;
+        opened.map(|(lease, reused)| (lease, reused, now))
     }
 
     /// The endpoint whose turn it is: a connection that is open, or where to begin to open one.
@@ -156,10 +173,10 @@ impl Service {
         shard: usize,
         region: Option<RegionRef>,
         avoid: &Avoid,
+        now: Instant,
     ) -> Result<Result<Lease, Walk>, Rejection> {
         let board = self.0.board.load();
         let group = board.group(region).ok_or(Rejection::RegionUnavailable)?;
-        let now = Instant::now();
         let is_aside = |endpoint: &Endpoint| endpoint.is_aside(now);
         let Some(first) = group.first(shard, self.0.balance, is_aside) else {
             // The region has endpoints, but none of their names has resolved.
@@ -236,45 +253,78 @@ impl Service {
     }
 }
 
-type Sent = Result<Response<Incoming>, TrySendError<Request<Outbound>>>;
-
-/// Gives the request to the connection and waits for the head of the answer.
-fn send<'a>(
-    lease: &'a mut Lease,
-    mut request: Request<Outbound>,
-    deadlines: &'a Deadlines,
-    sent: Instant,
-) -> impl Future<Output = Result<Sent, Expired>> + Send + 'a {
-    lease.progress = request.body().progress();
-    request::address(&mut request, &lease.shard().connector);
-    let Lease {
-        held,
-        alarm,
-        progress,
-        ..
-    } = lease;
-    let head = match held {
-        Held::Http1(connection) => Either::Left(connection.sender.try_send_request(request)),
-        Held::Http2(stream) => Either::Right(stream.0.sender().try_send_request(request)),
-    };
-    deadlines.head(head, sent, alarm, progress.as_deref())
+/// What came of sending a request on a connection.
+enum Attempt {
+    Http1(Response<()>),
+    Http2(Response<hyper::body::Incoming>),
+    Failed(Failed),
 }
 
-/// The head is there: pass it on, if it may be.
-fn accept(
-    mut answer: Response<Incoming>,
-    lease: Lease,
-    deadlines: Deadlines,
-) -> Result<Response<UpstreamBody>, Rejection> {
-    if !answer::fit(&mut answer) {
-        tracing::debug!(
-            endpoint = &*lease.shard().label,
-            status = answer.status().as_u16(),
-            "an endpoint's answer must not be passed on"
-        );
-        return Err(Rejection::UpstreamInvalid);
-    }
-    Ok(answer.map(|body| UpstreamBody::new(body, lease, deadlines)))
+/// Why there is no answer. Unless it is for good, the request is whole again.
+enum Failed {
+    /// Nothing of it was sent.
+    Unsent,
+    /// It may be sent once more.
+    Again,
+    /// It may not, or the answer is one that must not be passed on. The reason is for the log.
+    ForGood(String),
+}
+
+async fn attempt_http1(
+    connection: &mut Http1,
+    request: &mut Request<Outbound>,
+    again: bool,
+    now: Instant,
+) -> Attempt {
+    let body = request.body().replay();
+    let failure = match connection.exchange(request).await {
+        Ok(answer) => return Attempt::Http1(answer),
+        Err(failure) => failure,
+    };
+    let failed = match (failure, body) {
+        (Failure::Unsent, Some(body)) => {
+            *request.body_mut() = Outbound::new(body, now);
+            Failed::Unsent
+        }
+        // "A proxy MUST NOT automatically retry non-idempotent requests" (RFC 9110 section 9.2.2).
+        (Failure::Silent(_), Some(body)) if again && request.method().is_idempotent() => {
+            *request.body_mut() = Outbound::new(body, now);
+            Failed::Again
+        }
+        (failure, _) => Failed::ForGood(failure.to_string()),
+    };
+    Attempt::Failed(failed)
+}
+
+async fn attempt_http2(
+    stream: &mut Stream,
+    request: &mut Request<Outbound>,
+    again: bool,
+    now: Instant,
+) -> Attempt {
+    let copy = if again { Copy::of(request) } else { None };
+    let sent = std::mem::take(request);
+    let mut error = match stream.0.sender().try_send_request(sent).await {
+        Ok(mut answer) => {
+            if answer::fit(&mut answer) {
+                return Attempt::Http2(answer);
+            }
+            let why = format!("status {} or its framing must not be passed on", answer.status());
+            return Attempt::Failed(Failed::ForGood(why));
+        }
+        Err(error) => error,
+    };
+    Attempt::Failed(match (error.take_message(), copy) {
+        (Some(message), _) => {
+            *request = message;
+            Failed::Unsent
+        }
+        (None, Some(copy)) => {
+            *request = copy.into_request(now);
+            Failed::Again
+        }
+        (None, None) => Failed::ForGood(error.into_error().to_string()),
+    })
 }
 
 #[cfg(test)]

@@ -7,15 +7,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use super::alarm::Alarm;
-use super::connection::{Http1, Stream};
+use super::http1::Http1;
+use super::http2::Stream;
 use super::outbound::Progress;
 use super::pool::{Avoid, Shard};
 use crate::config::plan::PoolPlan;
 
 /// What is leased.
 pub(super) enum Held {
-    /// A whole connection. It cuts itself when it is dropped while busy.
+    /// A whole connection. Dropped, it is closed.
     Http1(Box<Http1>),
     /// One stream of a connection. The library resets a stream whose answer is dropped.
     Http2(Stream),
@@ -44,11 +47,7 @@ impl Lease {
     pub(super) fn new(shard: Arc<Shard>, mut held: Held, rules: PoolPlan) -> Lease {
         shard.in_flight.fetch_add(1, Ordering::Relaxed);
         let alarm = match &mut held {
-            Held::Http1(connection) => {
-                connection.busy = true;
-                connection.signs.forget();
-                std::mem::take(&mut connection.alarm)
-            }
+            Held::Http1(connection) => std::mem::take(&mut connection.alarm),
             Held::Http2(_) => Alarm::default(),
         };
         Lease {
@@ -64,19 +63,6 @@ impl Lease {
         &self.place.0
     }
 
-    /// Did a byte of an answer arrive? On HTTP/2 other streams' bytes cannot be told apart, but there an answer begins
-    /// with its whole head, which would have been seen.
-    pub(super) fn heard_something(&self) -> bool {
-        match &self.held {
-            Held::Http1(connection) => connection.signs.heard(),
-            Held::Http2(_) => false,
-        }
-    }
-
-    pub(super) fn is_http2(&self) -> bool {
-        matches!(self.held, Held::Http2(_))
-    }
-
     /// What the next try has to stay away from, this one having failed.
     pub(super) fn to_avoid(&self) -> Avoid {
         match &self.held {
@@ -87,15 +73,17 @@ impl Lease {
 
     /// Is there more of the request's body to send?
     pub(super) fn is_sending(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| !progress.is_over())
+        match &self.held {
+            Held::Http1(connection) => connection.is_sending(),
+            Held::Http2(_) => self.progress.as_ref().is_some_and(|progress| !progress.is_over()),
+        }
     }
 
-    /// The answer ended as it should.
+    /// The answer ended as it should, at `now`.
     ///
     /// An endpoint may answer before it has read the whole request. The rest of the body would have to be sent before
     /// the connection is good for another request, and nobody waits for that; so the connection is cut then.
-    pub(super) fn finish(self) {
-        let sending = self.is_sending();
+    pub(super) fn finish(self, now: Instant) {
         let Lease {
             held,
             alarm,
@@ -104,17 +92,11 @@ impl Lease {
             ..
         } = self;
         match held {
-            Held::Http1(mut connection) => {
-                if sending || connection.signs.stuck() {
-                    return;
-                }
-                // Not ready, with nothing left to send: its task may be a moment behind, on another thread. The pool
-                // passes it over until it is ready.
-                connection.busy = !connection.sender.is_ready();
+            Held::Http1(mut connection) if connection.is_reusable() => {
                 connection.alarm = alarm;
-                place.0.put(connection, &rules);
+                place.0.put(connection, &rules, now);
             }
-            Held::Http2(_) => {}
+            Held::Http1(_) | Held::Http2(_) => {}
         }
     }
 }

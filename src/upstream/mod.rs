@@ -4,11 +4,12 @@ mod alarm;
 mod answer;
 mod balance;
 mod body;
-mod connection;
 mod deadlines;
 mod endpoint;
 mod forward;
 mod group;
+mod http1;
+mod http2;
 mod lease;
 mod note;
 mod outbound;
@@ -17,6 +18,7 @@ mod request;
 mod service;
 
 pub use body::{UpstreamBody, UpstreamBodyError};
+pub use http1::{BadAnswer, Dissected, dissect};
 pub use note::UpstreamNote;
 pub use service::{EndpointFacts, Service, ServiceError};
 

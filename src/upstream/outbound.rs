@@ -63,6 +63,7 @@ impl Progress {
 }
 
 /// A request's body as the connection takes it.
+#[derive(Default)]
 pub(super) struct Outbound {
     body: Body,
     /// `None` for a request without a body: nothing to follow, and no allocation for it.
@@ -76,12 +77,8 @@ impl Outbound {
     }
 
     /// The same body once more, if nothing of it was used up and it can be had twice.
-    pub(super) fn replay(&self, now: Instant) -> Option<Outbound> {
-        self.body.replay().map(|body| Outbound::new(body, now))
-    }
-
-    pub(super) fn is_replayable(&self) -> bool {
-        self.body.is_replayable()
+    pub(super) fn replay(&self) -> Option<Body> {
+        self.body.replay()
     }
 
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {

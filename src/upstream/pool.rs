@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::connection::{Http1, Http2, lock};
 use super::endpoint::Connector;
+use super::http1::Http1;
+use super::http2::Http2;
 use super::lease::{Held, Lease};
 use crate::config::plan::PoolPlan;
 
@@ -73,19 +74,12 @@ impl Shard {
     pub(super) fn take_http1(self: &Arc<Self>, now: Instant, rules: &PoolPlan) -> Option<Lease> {
         let mut idle = lock(&self.idle);
         drop_stale(&mut idle, now, rules);
-        let mut place = idle.len();
-        while let Some(at) = place.checked_sub(1) {
-            place = at;
-            let Some(connection) = idle.get(at) else { break };
-            if connection.sender.is_closed() || now >= connection.born + rules.lifetime {
-                idle.remove(at);
-            } else if connection.sender.is_ready() {
-                let connection = idle.remove(at)?;
+        while let Some(mut connection) = idle.pop_back() {
+            if now < connection.born + rules.lifetime && connection.is_open() {
                 std::mem::drop(idle);
                 count(&self.counts.reuses);
                 return Some(Lease::new(Arc::clone(self), Held::Http1(connection), *rules));
             }
-            // Neither closed nor ready: its task has not yet seen that the exchange is over. Another one, then.
         }
         None
     }
@@ -109,12 +103,12 @@ impl Shard {
         Some(Lease::new(Arc::clone(self), Held::Http2(stream), *rules))
     }
 
-    /// Puts a connection back whose exchange is over.
-    pub(super) fn put(&self, mut connection: Box<Http1>, rules: &PoolPlan) {
-        let now = Instant::now();
-        if connection.sender.is_closed() || now >= connection.born + rules.lifetime {
+    /// Puts a connection back whose exchange was over at `now`.
+    pub(super) fn put(&self, mut connection: Box<Http1>, rules: &PoolPlan, now: Instant) {
+        if now >= connection.born + rules.lifetime {
             return;
         }
+        connection.rest();
         connection.idle_since = now;
         let mut idle = lock(&self.idle);
         drop_stale(&mut idle, now, rules);
@@ -135,7 +129,7 @@ impl Shard {
     pub(super) fn trim(&self, now: Instant, rules: &PoolPlan) {
         let mut idle = lock(&self.idle);
         drop_stale(&mut idle, now, rules);
-        idle.retain(|connection| !connection.sender.is_closed() && now < connection.born + rules.lifetime);
+        idle.retain_mut(|connection| now < connection.born + rules.lifetime && connection.is_open());
         std::mem::drop(idle);
         lock(&self.shared).retain(|connection| {
             !connection.is_closed()
@@ -160,4 +154,9 @@ fn drop_stale(idle: &mut VecDeque<Box<Http1>>, now: Instant, rules: &PoolPlan) {
     {
         idle.pop_front();
     }
+}
+
+/// Nothing is left half done under these locks when a holder panics, so a poisoned one is still good.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

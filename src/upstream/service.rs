@@ -9,9 +9,9 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::connection::lock;
 use super::endpoint::{Connector, Endpoint};
 use super::group::{Board, Group};
+use super::pool::lock;
 use crate::base::{random, tasks};
 use crate::config::plan::{
     BackendPlan, Balance, EndpointPlan, PoolPlan, RegionRef, UpstreamProtocol, UpstreamTimeouts,
@@ -411,7 +411,7 @@ impl Inner {
         }));
     }
 
-    fn trim(&self, now: Instant) {
+    pub(super) fn trim(&self, now: Instant) {
         for (_, endpoint) in self.board.load_full().endpoints() {
             for shard in endpoint.shards() {
                 shard.trim(now, &self.pool);
@@ -419,9 +419,10 @@ impl Inner {
         }
     }
 
-    /// Until the next thing to do. An idle connection is found at most half its idle timeout too late.
+    /// Until the next thing to do. An idle connection is found at most half its idle timeout too late, one that its
+    /// endpoint closed at most five seconds.
     fn pause(&self, now: Instant, next_lookup: Instant) -> Duration {
-        let trim = (self.pool.idle_timeout / 2).clamp(Duration::from_millis(100), Duration::from_secs(30));
+        let trim = (self.pool.idle_timeout / 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
         if self.names().next().is_some() {
             next_lookup
                 .saturating_duration_since(now)

@@ -11,7 +11,7 @@ use crate::support::upstream::Upstream;
 use crate::tokens::python;
 
 /// True if the program is there; in CI its absence is a failure.
-fn have(program: &str) -> bool {
+pub fn have(program: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
         .output()

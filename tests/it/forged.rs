@@ -22,7 +22,7 @@ fn claims() -> serde_json::Value {
     json!({"customer_id": "cust-1", "sub": "user-1", "region": "us-1", "scope": "read"})
 }
 
-async fn call(address: SocketAddr, token: &str) -> Got {
+pub async fn call(address: SocketAddr, token: &str) -> Got {
     let value = format!("Bearer {token}");
     send(address, get("api.test", "/a", &[("authorization", &value)])).await
 }
@@ -111,7 +111,7 @@ impl KeyServer {
     }
 }
 
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     let mut look = tokio::time::interval(Duration::from_millis(20));
     while !is_so().await {
@@ -127,7 +127,7 @@ fn answer(status: &str, body: &str) -> String {
     )
 }
 
-fn keys(of: &[(&Signer, &str)]) -> String {
+pub fn keys(of: &[(&Signer, &str)]) -> String {
     let all: Vec<_> = of
         .iter()
         .map(|(signer, kid)| signer.jwks(kid)["keys"][0].clone())
@@ -135,7 +135,7 @@ fn keys(of: &[(&Signer, &str)]) -> String {
     answer("200 OK", &json!({"keys": all}).to_string())
 }
 
-fn token(signer: &Signer, kid: &str) -> String {
+pub fn token(signer: &Signer, kid: &str) -> String {
     let mut said = claims();
     // Each is another one, so that no memory of verified tokens answers for the key.
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -172,7 +172,7 @@ apis:
     .await
 }
 
-fn signers() -> (tempfile::TempDir, Signer, Signer) {
+pub fn signers() -> (tempfile::TempDir, Signer, Signer) {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (Signer::new(folder.path()), Signer::new(folder.path()));
     (folder, one, other)

@@ -271,30 +271,3 @@ async fn a_refused_reload_is_told_as_json_and_a_refused_request_is_logged_with_i
     assert_eq!(line["client.address"], "127.0.0.1");
     assert_eq!(line["network.peer.address"], "127.0.0.1");
 }
-
-#[test]
-fn the_demo_leaves_nothing_behind_when_it_is_terminated() {
-    use std::io::BufRead as _;
-    use std::process::{Command, Stdio};
-
-    let folder = tempfile::tempdir().unwrap();
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-        .env("TMPDIR", folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut said = std::io::BufReader::new(demo.stdout.take().unwrap()).lines();
-    let calls = said
-        .by_ref()
-        .map(Result::unwrap)
-        .take_while(|line| !line.contains("Ctrl-C ends"))
-        .filter(|line| line.starts_with("curl "))
-        .count();
-    assert_eq!(calls, 5);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let sent = Command::new("kill").arg(demo.id().to_string()).status().unwrap();
-    assert!(sent.success() && demo.wait().unwrap().success());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-}

@@ -14,12 +14,15 @@
 
 mod support;
 
+mod demo;
 mod drain;
 mod foreign_peers;
 mod forged;
+mod hash_password;
 mod hostile;
 mod identity_headers;
 mod item_caps;
+mod key_server_tls;
 mod life;
 mod limits;
 mod paths;

@@ -45,6 +45,26 @@ async fn what_no_route_allows_is_404_and_never_open() {
 }
 
 #[tokio::test]
+async fn a_template_that_captures_fill_to_a_path_with_two_readings_is_refused() {
+    let fixture = Fixture::with_routes(ROUTES).await;
+    for (target, status) in [
+        ("/old/5/things/a/b", 200),
+        ("/old/5%20/things/a%2Cb", 200),
+        // `/new//of/5` and `/new/a//of/5`.
+        ("/old/5/things/", 400),
+        ("/old/5/things/a/", 400),
+    ] {
+        let got = send(fixture.address, get("api.test", target, &[])).await;
+        assert_eq!(got.status, status, "{target}: {}", got.text());
+        if status == 400 {
+            assert_eq!(got.json()["code"], "bad_request");
+        }
+    }
+    let seen: Vec<String> = fixture.us.seen().into_iter().map(|call| call.target).collect();
+    assert_eq!(seen, ["/new/a/b/of/5", "/new/a%2Cb/of/5%20"]);
+}
+
+#[tokio::test]
 async fn a_wrong_method_is_405_with_allow() {
     let fixture = Fixture::with_routes(ROUTES).await;
     let got = send(

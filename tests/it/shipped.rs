@@ -10,6 +10,7 @@ use tollgate::gateway::{Gateway, Options};
 
 use crate::support::client::{Got, get, raw, request, send};
 use crate::support::keys::Signer;
+use crate::support::process::Process;
 use crate::support::upstream::Upstream;
 
 /// Region, host name (ARUBA-24 to 33).
@@ -285,4 +286,20 @@ async fn plain_http_is_sent_to_the_tls_port_with_method_and_query_aruba_50_51() 
         "{answer}"
     );
     assert_eq!(house.seen_at_all(), 0);
+}
+
+#[tokio::test]
+async fn the_first_configuration_starts_as_it_lies_there_and_answers() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tollgate.yaml");
+    let anywhere = [
+        ("TOLLGATE_ADDRESS", "127.0.0.1:0"),
+        ("TOLLGATE_ADMIN", "127.0.0.1:0"),
+    ];
+    let process = Process::start_with(&file, &anywhere);
+    let got = send(process.admin, get("localhost", "/ready", &[])).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let got = send(process.address, get("anything.example", "/health", &[])).await;
+    assert_eq!((got.status.as_u16(), &got.json()["status"]), (200, &"ok".into()));
+    let got = send(process.address, get("anything.example", "/v1/things", &[])).await;
+    assert_eq!(got.status, 401, "{}", got.text());
 }

@@ -79,7 +79,7 @@ struct Rules<'r> {
 
 fn access(rules: &Rules<'_>) -> Access {
     let plan = AccessPlan::Required {
-        issuers: Vec::new(),
+        credentials: Vec::new(),
         scopes_any: ids(rules.scopes_any),
         scopes_all: ids(rules.scopes_all),
         roles_any: ids(rules.roles_any),
@@ -103,7 +103,7 @@ fn selecting(tenants: &[&str]) -> HeaderMap {
 
 fn decide(rules: &Rules<'_>, identity: Identity, tenants: &[&str]) -> Result<Permit, Code> {
     access(rules)
-        .decide(caller(identity), &selecting(tenants))
+        .decide(caller(identity), &Presented::get(&selecting(tenants)))
         .map_err(|rejection| rejection.code())
 }
 
@@ -185,7 +185,7 @@ fn a_selector_is_exactly_one_tenant() {
 #[test]
 fn an_api_without_a_selector_does_not_read_the_field() {
     let plan = AccessPlan::Required {
-        issuers: Vec::new(),
+        credentials: Vec::new(),
         scopes_any: Vec::new(),
         scopes_all: Vec::new(),
         roles_any: Vec::new(),
@@ -193,7 +193,10 @@ fn an_api_without_a_selector_does_not_read_the_field() {
     };
     let access = Access::new(&plan, RequiredClaims::default(), directory(), None);
     let permit = access
-        .decide(caller(identity()), &selecting(&["stranger", "x"]))
+        .decide(
+            caller(identity()),
+            &Presented::get(&selecting(&["stranger", "x"])),
+        )
         .unwrap();
     assert_eq!(permit.tenant(), Some(&id("msp")));
 }
@@ -312,7 +315,7 @@ fn scopes_are_checked_any_and_all_and_the_answer_names_what_was_needed() {
             scopes_all: all,
             ..Rules::default()
         };
-        match access(&rules).decide(caller(identity()), &HeaderMap::new()) {
+        match access(&rules).decide(caller(identity()), &Presented::get(&HeaderMap::new())) {
             Ok(_) => assert_eq!(Ok(()), wanted, "{any:?} {all:?}"),
             Err(Rejection::ScopeMissing { needed }) => assert_eq!(Err(needed.to_str().unwrap()), wanted),
             Err(other) => panic!("{other:?}"),
@@ -387,7 +390,9 @@ fn where_the_issuer_names_no_tenants_a_customer_is_its_own() {
         },
         ..Rules::default()
     };
-    let permit = access(&rules).decide(caller, &HeaderMap::new()).unwrap();
+    let permit = access(&rules)
+        .decide(caller, &Presented::get(&HeaderMap::new()))
+        .unwrap();
     assert_eq!(permit.tenant(), Some(&id("msp")));
     assert_eq!(permit.tenant_value().unwrap(), "msp");
 }
@@ -401,7 +406,9 @@ fn a_public_route_permits_anybody_and_knows_nobody() {
         Some(HeaderName::from_static("x-tenant")),
     );
     for who in [Caller::known_as(None), caller(identity())] {
-        let permit = access.decide(who, &selecting(&["stranger"])).unwrap();
+        let permit = access
+            .decide(who, &Presented::get(&selecting(&["stranger"])))
+            .unwrap();
         assert!(permit.identity().is_none() && permit.payer().is_none() && permit.tenant().is_none());
         assert!(permit.tenant_value().is_none() && permit.directory_region().is_none());
     }
@@ -409,6 +416,7 @@ fn a_public_route_permits_anybody_and_knows_nobody() {
 
 #[test]
 fn a_route_that_is_not_public_permits_nobody_unknown() {
-    let refused = access(&Rules::default()).decide(Caller::known_as(None), &HeaderMap::new());
+    let refused =
+        access(&Rules::default()).decide(Caller::known_as(None), &Presented::get(&HeaderMap::new()));
     assert!(matches!(refused, Err(Rejection::CredentialsMissing)));
 }

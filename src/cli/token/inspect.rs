@@ -11,7 +11,7 @@ use super::super::terminal::{complain, say};
 use crate::auth::mapping::{self, BadClaim};
 use crate::base::clock::{Clock, UnixTime};
 use crate::config::plan::{IssuerPlan, Plan};
-use crate::identity::Identity;
+use crate::identity::{CredentialKind, Identity};
 use crate::jose::compact::{self, LONGEST};
 use crate::jose::fault::TokenFault;
 use crate::jose::verify::{Policy, verify};
@@ -183,7 +183,8 @@ async fn judged_by(token: &str, issuer: &IssuerPlan, clock: &Clock) -> Result<Id
         }
         Err(fault) => return Err(fault.sentence().to_owned()),
     };
-    mapping::identity(issuer, &claims).map_err(|BadClaim(sentence)| sentence.to_owned())
+    mapping::identity(&issuer.name, &issuer.claims, CredentialKind::Jwt, &claims)
+        .map_err(|BadClaim(sentence)| sentence.to_owned())
 }
 
 fn accepted(issuer: &str, identity: &Identity) -> String {

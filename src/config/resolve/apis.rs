@@ -9,8 +9,9 @@ use super::routes::{self, Inherited};
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    ApiPlan, BackendPlan, DialectRef, HostPattern, IdentityHeaders, IssuerPlan, IssuerRef, LimitPlan,
-    LimitRef, RegionPlan, RegionRef, RegionRule, RegionSource, RoutePlan, TargetPlan, WrongDoor,
+    ApiPlan, Authority, BackendPlan, CredentialPlan, DialectRef, HostPattern, IdentityHeaders, IssuerPlan,
+    IssuerRef, LimitPlan, LimitRef, RegionPlan, RegionRef, RegionRule, RegionSource, RoutePlan, TargetPlan,
+    WrongDoor,
 };
 use crate::config::raw::{RawApi, RawCredential, RawHeaders, RawRegionRule, RawRegionSource, RawWrongDoor};
 use crate::config::read::{At, Named};
@@ -46,7 +47,7 @@ fn one(
         .dialects
         .find(&raw.dialect, scope.findings)
         .map_or(DialectRef::new(0), DialectRef::new);
-    let issuers = credentials(&raw.credentials, world, scope);
+    let credentials = credentials(&raw.credentials, world, scope);
     let limits = limits(&raw.limits.0, scope);
     let headers = headers(
         &raw.headers,
@@ -64,7 +65,7 @@ fn one(
     let inherited = Inherited {
         api: raw,
         mark: at.mark,
-        issuers: &issuers,
+        credentials: &credentials,
         limits: &limits,
     };
     let routes = routes::resolve(&raw.routes.value, &inherited, world, scope);
@@ -77,6 +78,8 @@ fn one(
         headers,
         tenant_selector: raw.tenant_selector.as_ref().map(|at| at.value.0.clone()),
         region,
+        session: None,
+        scope_methods: false,
         routes,
     })
 }
@@ -161,7 +164,11 @@ fn shown(pattern: &HostPattern) -> String {
 
 /// The issuers of an ordered list of credentials. A token's own `iss` says which of them is asked, so no two may have the
 /// same one: which of two readings of a token's claims holds must not depend on which was asked before.
-pub(super) fn credentials(raw: &[RawCredential], world: &World<'_>, scope: &mut Scope<'_>) -> Vec<IssuerRef> {
+pub(super) fn credentials(
+    raw: &[RawCredential],
+    world: &World<'_>,
+    scope: &mut Scope<'_>,
+) -> Vec<CredentialPlan> {
     let plan = |issuer: IssuerRef| world.issuers.get(issuer.index());
     let mut issuers: Vec<IssuerRef> = Vec::new();
     for RawCredential::Bearer(name) in raw {
@@ -193,7 +200,9 @@ pub(super) fn credentials(raw: &[RawCredential], world: &World<'_>, scope: &mut 
             }
         }
     }
-    issuers
+    (issuers.into_iter())
+        .map(|issuer| CredentialPlan::Bearer(Authority::Issuer(issuer)))
+        .collect()
 }
 
 /// A list of limits, each with the place that names it.
@@ -277,6 +286,17 @@ fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_
     }
 }
 
+/// The issuer that a credential is of, if it is of one.
+pub(super) fn issuer(credential: &CredentialPlan) -> Option<IssuerRef> {
+    match credential {
+        CredentialPlan::Bearer(Authority::Issuer(issuer)) => Some(*issuer),
+        CredentialPlan::Bearer(Authority::Service(_) | Authority::Introspection(_))
+        | CredentialPlan::Session
+        | CredentialPlan::Basic(_)
+        | CredentialPlan::ApiKey { .. } => None,
+    }
+}
+
 /// The issuers that any of the routes accepts.
 fn issuers_of(routes: &[RoutePlan]) -> BTreeSet<IssuerRef> {
     use crate::config::plan::AccessPlan;
@@ -284,9 +304,9 @@ fn issuers_of(routes: &[RoutePlan]) -> BTreeSet<IssuerRef> {
         .iter()
         .flat_map(|route| match &route.access {
             AccessPlan::Public => &[][..],
-            AccessPlan::Required { issuers, .. } => issuers.as_slice(),
+            AccessPlan::Required { credentials, .. } => credentials.as_slice(),
         })
-        .copied()
+        .filter_map(issuer)
         .collect()
 }
 
@@ -375,7 +395,19 @@ fn reachable(
         .iter()
         .filter_map(|route| match &route.target {
             TargetPlan::Backend { backend, .. } => Some(backend.index()),
-            TargetPlan::Respond(_) | TargetPlan::Gone => None,
+            TargetPlan::Respond(_)
+            | TargetPlan::Gone
+            | TargetPlan::SignIn(_)
+            | TargetPlan::SignOut(_)
+            | TargetPlan::Authorize(_)
+            | TargetPlan::AuthorizeStep(_)
+            | TargetPlan::MintClient(_)
+            | TargetPlan::Token(_)
+            | TargetPlan::Revoke(_)
+            | TargetPlan::Introspect(_)
+            | TargetPlan::Metadata(_)
+            | TargetPlan::Keys(_)
+            | TargetPlan::DeleteToken(_) => None,
         })
         .collect();
     let backends: Vec<&BackendPlan> = used

@@ -8,6 +8,7 @@ mod issuers;
 mod limits;
 mod listeners;
 mod material;
+mod rewrite;
 mod routes;
 mod scope;
 mod server;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 
 use super::findings::Findings;
 use super::node::Node;
-use super::plan::Plan;
+use super::plan::{Plan, StorePlan};
 use super::raw::RawRoot;
 use super::shape;
 use super::source::Files;
@@ -114,6 +115,10 @@ pub(super) fn plan(
         admin,
         regions,
         issuers,
+        store: StorePlan::Memory,
+        realms: Vec::new(),
+        services: Vec::new(),
+        introspections: Vec::new(),
         limits,
         customers,
         backends,

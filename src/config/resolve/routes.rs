@@ -4,25 +4,24 @@ use std::collections::HashMap;
 
 use http::{HeaderValue, Method};
 
-use super::apis::{World, credentials, limits};
+use super::apis::{World, credentials, issuer, limits};
 use super::backends::answer;
+use super::rewrite;
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    AccessPlan, BackendRef, ClaimsPlan, IssuerRef, ItemCapPlan, ItemCount, LimitKey, LimitRef, Rewrite,
+    AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef,
     RoutePlan, TargetPlan,
 };
-use crate::config::raw::{RawApi, RawItems, RawRewrite, RawRoute, RawTarget};
+use crate::config::raw::{RawApi, RawItems, RawRoute, RawTarget};
 use crate::config::read::At;
-use crate::config::suggest;
-use crate::config::text;
 use crate::identity::RouteName;
 
 /// What routes get from their api.
 pub(super) struct Inherited<'a> {
     pub api: &'a RawApi,
     pub mark: Mark,
-    pub issuers: &'a [IssuerRef],
+    pub credentials: &'a [CredentialPlan],
     pub limits: &'a [At<LimitRef>],
 }
 
@@ -194,9 +193,9 @@ fn access(
         }
         return AccessPlan::Public;
     }
-    let issuers = match &raw.credentials {
+    let credentials = match &raw.credentials {
         Some(own) => credentials(&own.value, world, scope),
-        None => inherited.issuers.to_vec(),
+        None => inherited.credentials.to_vec(),
     };
     let Some(access) = raw.access.as_ref().or(inherited.api.access.as_ref()) else {
         if !scope.findings.is_damaged(at.mark) && !scope.findings.is_damaged(inherited.mark) {
@@ -212,7 +211,7 @@ fn access(
         }
         // What follows is then about what would have been required.
         return AccessPlan::Required {
-            issuers,
+            credentials,
             scopes_any: Vec::new(),
             scopes_all: Vec::new(),
             roles_any: Vec::new(),
@@ -236,7 +235,7 @@ fn access(
     }
     let access = &access.value;
     AccessPlan::Required {
-        issuers,
+        credentials,
         scopes_any: access.any_scope.0.iter().map(|scope| scope.0.clone()).collect(),
         scopes_all: access.scopes.0.iter().map(|scope| scope.0.clone()).collect(),
         roles_any: access.any_role.0.iter().map(|role| role.0.clone()).collect(),
@@ -271,7 +270,7 @@ fn check_limits(
         let Some(limit) = world.limits.get(at.value.index()) else {
             continue;
         };
-        let AccessPlan::Required { issuers, .. } = access else {
+        let AccessPlan::Required { credentials, .. } = access else {
             if own == Own::Yes && by_identity(at.value, world) {
                 scope.error(
                     "limit-needs-identity",
@@ -293,7 +292,7 @@ fn check_limits(
                 }),
                 LimitKey::Subject | LimitKey::Client | LimitKey::Address | LimitKey::Route => continue,
             };
-            missing_claim(issuers, world, mapped, |issuer| {
+            missing_claim(credentials, world, mapped, |issuer| {
                 scope.error(
                     "claim-not-mapped",
                     at.mark,
@@ -309,12 +308,12 @@ fn check_limits(
 }
 
 fn missing_claim(
-    issuers: &[IssuerRef],
+    credentials: &[CredentialPlan],
     world: &World<'_>,
     mapped: fn(&ClaimsPlan) -> bool,
     mut report: impl FnMut(&str),
 ) {
-    for issuer in issuers {
+    for issuer in credentials.iter().filter_map(issuer) {
         if let Some(plan) = world.issuers.get(issuer.index())
             && !mapped(&plan.claims)
         {
@@ -332,7 +331,7 @@ fn check_claims(
     scope: &mut Scope<'_>,
 ) {
     let AccessPlan::Required {
-        issuers,
+        credentials,
         roles_any,
         roles_all,
         ..
@@ -343,7 +342,7 @@ fn check_claims(
     let headers = &inherited.api.headers;
     if let Some(header) = &headers.customer {
         missing_claim(
-            issuers,
+            credentials,
             world,
             |claims| claims.customer.is_some(),
             |issuer| {
@@ -361,7 +360,7 @@ fn check_claims(
     }
     if let Some(header) = &headers.tenant {
         missing_claim(
-            issuers,
+            credentials,
             world,
             |claims| claims.tenant.is_some() || claims.customer.is_some(),
             |issuer| {
@@ -381,7 +380,7 @@ fn check_claims(
         let any = |claims: &ClaimsPlan| {
             claims.customer.is_some() || claims.tenant.is_some() || claims.tenants.is_some()
         };
-        missing_claim(issuers, world, any, |issuer| {
+        missing_claim(credentials, world, any, |issuer| {
             scope.error(
                 "claim-not-mapped",
                 selector.mark,
@@ -398,7 +397,7 @@ fn check_claims(
             .or(inherited.api.access.as_ref())
             .map_or(at.mark, |access| access.mark);
         missing_claim(
-            issuers,
+            credentials,
             world,
             |claims| claims.roles.is_some(),
             |issuer| {
@@ -449,7 +448,7 @@ fn target(raw: &RawRoute, scope: &mut Scope<'_>) -> Option<TargetPlan> {
     };
     match &raw.to.value {
         RawTarget::Backend(name) => {
-            let rewrite = rewrite(raw, scope);
+            let rewrite = rewrite::resolve(raw, scope);
             let index = scope.backends.find(name, scope.findings)?;
             Some(TargetPlan::Backend {
                 backend: BackendRef::new(index),
@@ -463,42 +462,6 @@ fn target(raw: &RawRoute, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::Gone => {
             only_backends(scope);
             Some(TargetPlan::Gone)
-        }
-    }
-}
-
-fn rewrite(raw: &RawRoute, scope: &mut Scope<'_>) -> Rewrite {
-    let path = &raw.path.value.0;
-    match raw.rewrite.as_ref().map(|at| &at.value) {
-        None => Rewrite::Keep,
-        Some(RawRewrite::StripPrefix(prefix)) => {
-            let text = &prefix.value.0;
-            let rest = path.strip_prefix(text.trim_end_matches('/'));
-            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-                scope.error(
-                    "contradiction",
-                    prefix.mark,
-                    format!("`{}` is not a prefix of `{path}`", prefix.shown(text)),
-                    "whole segments, as they stand in `path`",
-                );
-            }
-            Rewrite::StripPrefix(text.clone())
-        }
-        Some(RawRewrite::Template(template)) => {
-            let known: Vec<&str> = text::captures(path).collect();
-            for name in text::captures(&template.value.0).filter(|name| !known.contains(name)) {
-                let hint = if known.is_empty() {
-                    "the path captures nothing".to_owned()
-                } else {
-                    format!("the path captures {}", suggest::list(known.iter().copied()))
-                };
-                let message = format!(
-                    "`{path}` captures no `{name}`{}",
-                    suggest::did_you_mean(name, known.iter().copied())
-                );
-                scope.error("unknown-name", template.mark, message, hint);
-            }
-            Rewrite::Template(template.value.0.clone())
         }
     }
 }

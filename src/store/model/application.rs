@@ -3,7 +3,7 @@
 use super::{Actor, words};
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
-use crate::identity::{ClientId, CustomerId, RealmName, Scope, TenantId, UserId};
+use crate::identity::{ClientId, CustomerId, GrantType, RealmName, Scope, TenantId, UserId};
 
 words! {
     /// Whether an application may be used.
@@ -12,20 +12,6 @@ words! {
         Active = "active",
         /// It may not, and its tokens do not work while it is so. They work again afterwards; deleting it ends them.
         Disabled = "disabled",
-    }
-}
-
-words! {
-    /// How an application may come by tokens: the values of `grant_type`.
-    GrantType {
-        /// RFC 6749 section 4.1.
-        AuthorizationCode = "authorization_code",
-        /// RFC 6749 section 6.
-        RefreshToken = "refresh_token",
-        /// RFC 6749 section 4.4.
-        ClientCredentials = "client_credentials",
-        /// RFC 8693 section 2.1.
-        TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 }
 

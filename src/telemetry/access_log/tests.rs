@@ -103,8 +103,9 @@ fn a_request_is_one_object_with_the_names_of_the_conventions() {
     record.user_agent(Some(&HeaderValue::from_static("curl/8")));
     record.ids("r-1", Some("4bf92f3577b34da6a3ce929d0e0e4736"));
     record.matched(&set.metrics.route("central", "GET /devices/{id}"));
-    record.caller(
-        Some(&identity()),
+    record.caller(&identity());
+    record.user("alice@example.com");
+    record.acting(
         Some(&CustomerId::try_from("c-1").unwrap()),
         Some(&TenantId::try_from("t-1").unwrap()),
     );

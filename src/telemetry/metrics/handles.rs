@@ -188,6 +188,90 @@ impl IssuerMetrics {
     }
 }
 
+/// The counters of one kind of credential of one authority: a realm, a token service, or whoever is asked by introspection.
+pub struct CredentialMetrics {
+    /// Known already.
+    pub hits: Arc<Counter>,
+    /// Looked up.
+    pub misses: Arc<Counter>,
+    /// Not accepted, by reason.
+    pub refused: Reasons,
+    /// Remembered now.
+    pub remembered: Arc<Gauge>,
+}
+
+impl CredentialMetrics {
+    pub(super) fn new(families: &Arc<Families>, authority: &str, kind: &'static str) -> CredentialMetrics {
+        CredentialMetrics {
+            hits: families.credential_hits.cell(&[authority, kind]),
+            misses: families.credential_misses.cell(&[authority, kind]),
+            refused: Reasons::new({
+                let (families, authority) = (Arc::clone(families), authority.to_owned());
+                move |reason| families.credentials_refused.cell(&[&authority, kind, reason])
+            }),
+            remembered: families.credentials_remembered.cell(&[authority, kind]),
+        }
+    }
+}
+
+impl std::fmt::Debug for CredentialMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CredentialMetrics").finish_non_exhaustive()
+    }
+}
+
+/// The counters of sign-ins of one realm.
+pub struct SignInMetrics {
+    /// Passwords presented, by outcome.
+    pub outcomes: Reasons,
+}
+
+impl SignInMetrics {
+    pub(super) fn new(families: &Arc<Families>, realm: &str) -> SignInMetrics {
+        SignInMetrics {
+            outcomes: Reasons::new({
+                let (families, realm) = (Arc::clone(families), realm.to_owned());
+                move |outcome| families.sign_ins.cell(&[&realm, outcome])
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for SignInMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignInMetrics").finish_non_exhaustive()
+    }
+}
+
+/// The counters of one introspection endpoint.
+pub struct IntrospectionMetrics {
+    /// Answers that a token is good.
+    pub active: Arc<Counter>,
+    /// Answers that it is not.
+    pub inactive: Arc<Counter>,
+    /// No answer that could be used.
+    pub failed: Arc<Counter>,
+    /// Time to the answer.
+    pub duration: Arc<Histogram>,
+}
+
+impl IntrospectionMetrics {
+    pub(super) fn new(families: &Families, issuer: &str) -> IntrospectionMetrics {
+        IntrospectionMetrics {
+            active: families.introspections.cell(&[issuer, "active"]),
+            inactive: families.introspections.cell(&[issuer, "inactive"]),
+            failed: families.introspections.cell(&[issuer, "failed"]),
+            duration: families.introspection_duration.cell(&[issuer]),
+        }
+    }
+}
+
+impl std::fmt::Debug for IntrospectionMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IntrospectionMetrics").finish_non_exhaustive()
+    }
+}
+
 /// The counters of one limit.
 pub struct LimitMetrics {
     /// Requests that it refused.

@@ -12,7 +12,8 @@ pub use cells::{BOUNDS_SECONDS, Counter, Gauge, Histogram, Kind, Level};
 pub use endpoints::EndpointReading;
 pub use family::Description;
 pub use handles::{
-    IssuerMetrics, LimitMetrics, ListenerMetrics, Outcome, Reasons, RouteMetrics, UpstreamMetrics,
+    CredentialMetrics, IntrospectionMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, Outcome, Reasons,
+    RouteMetrics, SignInMetrics, UpstreamMetrics,
 };
 pub use registry::{LifeState, Metrics, NONE};
 pub use table::TABLE;

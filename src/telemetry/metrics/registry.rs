@@ -7,7 +7,10 @@ use prometheus::{Registry, TextEncoder};
 
 use super::cells::{Counted, Counter, Gauge, Level};
 use super::endpoints::{EndpointReading, Endpoints};
-use super::handles::{IssuerMetrics, LimitMetrics, ListenerMetrics, RouteMetrics, UpstreamMetrics};
+use super::handles::{
+    CredentialMetrics, IntrospectionMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, RouteMetrics,
+    SignInMetrics, UpstreamMetrics,
+};
 use super::table::Families;
 use crate::base::clock::UnixTime;
 
@@ -120,6 +123,27 @@ impl Metrics {
     /// The counters of an issuer and its keys.
     pub fn issuer(&self, issuer: &str) -> Arc<IssuerMetrics> {
         Arc::new(IssuerMetrics::new(&self.families, issuer))
+    }
+
+    /// The counters of one kind of credential (a word of [`CredentialKind`](crate::identity::CredentialKind)) of an
+    /// authority of the configuration.
+    pub fn credential(&self, authority: &str, kind: &'static str) -> Arc<CredentialMetrics> {
+        Arc::new(CredentialMetrics::new(&self.families, authority, kind))
+    }
+
+    /// The counters of sign-ins of a realm.
+    pub fn sign_ins(&self, realm: &str) -> Arc<SignInMetrics> {
+        Arc::new(SignInMetrics::new(&self.families, realm))
+    }
+
+    /// The counters of an introspection endpoint.
+    pub fn introspection(&self, issuer: &str) -> Arc<IntrospectionMetrics> {
+        Arc::new(IntrospectionMetrics::new(&self.families, issuer))
+    }
+
+    /// So many passwords were hashed since the start.
+    pub fn password_hashes(&self, computed: u64) {
+        self.families.password_hashes.cell(&[]).set(computed);
     }
 
     /// The counters of a limit.

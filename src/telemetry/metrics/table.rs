@@ -87,6 +87,23 @@ table! {
     tokens_refused: Counter = "tollgate_tokens_refused_total", "tokens", ["issuer", "reason"],
         "Tokens that were not accepted, by reason.";
 
+    credential_hits: Counter = "tollgate_credential_cache_hits_total", "credentials", ["authority", "kind"],
+        "Sessions, passwords and tokens of accounts, and introspected tokens, that were known already.";
+    credential_misses: Counter = "tollgate_credential_cache_misses_total", "credentials", ["authority", "kind"],
+        "Sessions, passwords and tokens of accounts, and introspected tokens, that were not known and had to be looked up.";
+    credentials_refused: Counter = "tollgate_credentials_refused_total", "credentials", ["authority", "kind", "reason"],
+        "Sessions, passwords and tokens of accounts, and introspected tokens, that were not accepted, by reason.";
+    credentials_remembered: Gauge = "tollgate_credentials_remembered", "credentials", ["authority", "kind"],
+        "Sessions, passwords and tokens of accounts, and introspected tokens, that are remembered now.";
+    sign_ins: Counter = "tollgate_sign_ins_total", "attempts", ["realm", "outcome"],
+        "Passwords presented, by what became of them.";
+    password_hashes: Counted = "tollgate_password_hashes_total", "hashes", [],
+        "Passwords hashed, to compare them or to store them.";
+    introspections: Counter = "tollgate_introspections_total", "requests", ["issuer", "result"],
+        "Questions to an introspection endpoint, by result.";
+    introspection_duration: Histogram = "tollgate_introspection_duration_seconds", "seconds", ["issuer"],
+        "Time from the question to an introspection endpoint to its answer.";
+
     limit_refusals: Counter = "tollgate_limit_refusals_total", "requests", ["limit"],
         "Requests that a limit refused.";
     limit_buckets: Gauge = "tollgate_limit_buckets", "buckets", ["limit"],

@@ -24,6 +24,10 @@ fn full() -> std::sync::Arc<Metrics> {
     metrics.upstream("monitoring", "us-1").duration.observe(ms);
     metrics.endpoints(&[reading("10.0.0.1", 0)]);
     metrics.issuer("idp").refused.inc("signature");
+    metrics.credential("central", "session").refused.inc("expired");
+    metrics.sign_ins("central").outcomes.inc("wrong");
+    metrics.introspection("legacy").active.inc();
+    metrics.password_hashes(7);
     metrics.limit("per-customer").refusals.inc();
     metrics.listener("127.0.0.1:8080").refused.inc("cap");
     metrics.reload_succeeded(1, UnixTime(1_700_000_000));

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::script::{GOOD, Server, Step, say};
-use super::{SHORT, Seen, get, patient, plan, request, see, send, service};
+use tokio::time::Instant;
+
+use super::script::{GOOD, Server, Step, say, until};
+use super::{SHORT, Seen, facts, get, patient, plan, request, see, send, service};
 use crate::http::body::Body;
 use crate::rejection::Code;
 
@@ -154,6 +156,12 @@ fn cases() -> Vec<Case> {
         case(
             "an odd version",
             "HTTP/1.7 200 OK\r\nContent-Length: 0\r\n\r\n",
+            hold(),
+            Invalid,
+        ),
+        case(
+            "an empty line first",
+            format!("\r\n{ok}Content-Length: 0\r\n\r\n"),
             hold(),
             Invalid,
         ),
@@ -433,6 +441,12 @@ async fn an_answer_that_comes_unasked_while_the_connection_is_idle_reaches_nobod
     let service = service(&plan(&[server.address]));
     assert_eq!(get(&service).await, Seen::whole(200, "good"));
     server.bell.notify_one();
+    // As the upkeep does.
+    until(|| {
+        service.0.trim(Instant::now());
+        facts(&service).pooled == 0
+    })
+    .await;
     server.script_ended().await;
     assert_eq!(get(&service).await, Seen::whole(200, "good"));
     assert_eq!(server.connections(), 2);

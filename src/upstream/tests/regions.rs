@@ -11,7 +11,7 @@ use super::{LONG, Seen, endpoint, get, plan, request, see, service};
 use crate::config::plan::{Balance, EndpointPlan, RegionRef};
 use crate::http::body::Body;
 use crate::rejection::Code;
-use crate::upstream::connection::lock;
+use crate::upstream::pool::lock;
 use crate::upstream::{Service, UpstreamNote};
 
 async fn get_in(service: &Service, region: Option<usize>) -> Seen {

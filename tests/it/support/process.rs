@@ -19,10 +19,16 @@ pub struct Process {
 impl Process {
     /// Starts it with this configuration file and waits until it says that it serves.
     pub fn start(config: &Path) -> Process {
+        Process::start_with(config, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_with(config: &Path, variables: &[(&str, &str)]) -> Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .arg("run")
             .arg("--config")
             .arg(config)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,27 +1,23 @@
-//! Open connections to an endpoint, HTTP/1.1 or HTTP/2, with the tasks that drive them.
+//! Open HTTP/2 connections to an endpoint, with the tasks that drive them.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
 use super::outbound::Outbound;
+use super::pool::lock;
 use crate::base::tasks;
-use crate::net::dial::{Line, Signs};
+use crate::net::dial::Line;
 
-/// What is read at once, and therefore the longest head of an answer. 64 KiB holds any sane head and lets a large body
-/// come in few reads; a stuck client cannot make a connection hold more.
-const READ_BUFFER: usize = 64 * 1024;
-/// Field lines of an answer at most.
-const ANSWER_FIELDS: usize = 100;
+/// What waits to be sent at most.
+const SEND_BUFFER: usize = 64 * 1024;
 /// The fields of an HTTP/2 answer, decoded, at most (RFC 9113 section 6.5.2).
 const ANSWER_FIELD_BYTES: u32 = 64 * 1024;
 /// HTTP/2 windows: enough that one stream is not held up by the round trip in a data centre, little enough that a stuck
@@ -32,56 +28,6 @@ const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// calls hang on it, and none of their deadlines would take it out of the pool.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// An HTTP/1.1 connection: one exchange at a time.
-pub(super) struct Http1 {
-    pub(super) sender: http1::SendRequest<Outbound>,
-    task: AbortHandle,
-    pub(super) signs: Signs,
-    /// Kept here while the connection is idle.
-    pub(super) alarm: Alarm,
-    pub(super) born: Instant,
-    pub(super) idle_since: Instant,
-    /// An exchange is under way, or was at the last look.
-    pub(super) busy: bool,
-}
-
-impl Http1 {
-    pub(super) async fn open(line: Line) -> hyper::Result<Box<Http1>> {
-        let signs = line.signs();
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(READ_BUFFER)
-            .max_headers(ANSWER_FIELDS)
-            .writev(false)
-            .handshake(TokioIo::new(line))
-            .await?;
-        let task = tasks::spawn("upstream http/1.1", async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to an endpoint ended");
-            }
-        });
-        let now = Instant::now();
-        Ok(Box::new(Http1 {
-            sender,
-            task: task.abort_handle(),
-            signs,
-            alarm: Alarm::default(),
-            born: now,
-            idle_since: now,
-            busy: false,
-        }))
-    }
-}
-
-impl Drop for Http1 {
-    /// An idle connection closes in order when its sender goes. One that is given up within an exchange is cut at once:
-    /// its task could be stuck in writing a request that nobody reads.
-    fn drop(&mut self) {
-        if self.busy {
-            self.task.abort();
-        }
-    }
-}
 
 type Driver = http2::Connection<TokioIo<Line>, Outbound, Named>;
 
@@ -105,7 +51,7 @@ impl Http2 {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(ANSWER_FIELD_BYTES)
             // Nothing is ever pushed to us (RFC 9113 section 8.4); the library switches it off.
-            .max_send_buf_size(READ_BUFFER)
+            .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(false)
@@ -187,11 +133,6 @@ impl Future for Drive {
         }
         Poll::Ready(())
     }
-}
-
-/// Nothing is left half done under these locks when a holder panics, so a poisoned one is still good.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts the library's own tasks by our rules.

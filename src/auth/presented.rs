@@ -1,0 +1,38 @@
+//! What a request shows of its sender, as far as recognising it needs it.
+
+use http::{HeaderMap, Method};
+
+use crate::http::origin::Scheme;
+
+/// What a request brings.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'r> {
+    /// Its fields.
+    pub headers: &'r HeaderMap,
+    /// Its method.
+    pub method: &'r Method,
+    /// What the client spoke: by TLS here, or by word of a trusted proxy.
+    pub scheme: Scheme,
+    /// Host, and port if it named one, as it came.
+    pub authority: &'r str,
+}
+
+impl<'r> Presented<'r> {
+    /// A `GET` over `https` with these fields: what most tests ask by.
+    pub fn get(headers: &'r HeaderMap) -> Presented<'r> {
+        Presented {
+            headers,
+            method: &Method::GET,
+            scheme: Scheme::Https,
+            authority: "localhost",
+        }
+    }
+
+    /// May it change something? All methods but those that are defined as safe (RFC 9110 section 9.2.1).
+    pub fn is_unsafe(&self) -> bool {
+        !matches!(
+            *self.method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+        )
+    }
+}

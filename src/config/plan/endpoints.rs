@@ -1,0 +1,296 @@
+//! Plans of what an api has for people and programs that sign in: credentials, sessions, and the targets that answer
+//! themselves.
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::{IntrospectionRef, IssuerRef, RealmRef, ServiceRef};
+use crate::base::json_template::JsonTemplate;
+use crate::http::cookie::CookieTemplate;
+use crate::identity::Role;
+
+/// One way to say who is calling. Of a route's list the first *kind* that a request brings decides; a wrong one is refused,
+/// whatever else is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialPlan {
+    /// A bearer token (RFC 6750). All bearer entries of a list are one kind: the token says who is asked.
+    Bearer(Authority),
+    /// A session of the api ([`super::ApiPlan::session`], which is there then).
+    Session,
+    /// Name and password of a user (RFC 7617). Only over TLS, or where a trusted proxy says `https`.
+    Basic(RealmRef),
+    /// An access token of a token service in a header of its own.
+    ApiKey {
+        /// Whose.
+        service: ServiceRef,
+        /// In which header. It does not go on to the backend.
+        header: HeaderName,
+    },
+}
+
+/// Who vouches for bearer tokens. A list has at most one introspection: it gets the tokens that nobody else of the list
+/// knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Authority {
+    /// Signed tokens of somebody else.
+    Issuer(IssuerRef),
+    /// Our own.
+    Service(ServiceRef),
+    /// Opaque tokens of somebody else.
+    Introspection(IntrospectionRef),
+}
+
+/// Sessions of an api: in which cookies they are kept.
+#[derive(Debug, Clone)]
+pub struct SessionPlan {
+    /// Whose.
+    pub realm: RealmRef,
+    /// The cookie that a sign-in sets.
+    pub cookie: SessionCookie,
+    /// Names that are looked for, in this order; not empty. A name may occur several times in a request: any value that is a
+    /// live session will do.
+    pub read: Vec<String>,
+    /// How a call by session shows that it was meant. `None`: it does not have to. Danger, unless every unsafe method is
+    /// refused elsewhere.
+    pub csrf: Option<CsrfPlan>,
+}
+
+/// A cookie as it is set over either scheme. They differ in `Secure` at most, where `secure: auto` says so.
+#[derive(Debug, Clone)]
+pub struct SessionCookie {
+    /// For calls that came by `https`, here or by word of a trusted proxy.
+    pub https: CookieTemplate,
+    /// For calls that came by `http`.
+    pub http: CookieTemplate,
+}
+
+/// How a call by session shows that it was meant: the value that belongs to the session comes back in a header. Asked of
+/// every method but GET, HEAD, OPTIONS and TRACE.
+#[derive(Debug, Clone)]
+pub struct CsrfPlan {
+    /// The cookie, readable by scripts, by which a sign-in tells the value. It is never read.
+    pub cookie: SessionCookie,
+    /// In which of these headers the value comes back; not empty.
+    pub headers: Vec<HeaderName>,
+    /// What `Referer` (or `Origin`) must say beside it.
+    pub referer: RefererRule,
+    /// When the value changes within a session.
+    pub rotation: CsrfRotation,
+}
+
+/// What `Referer` must say of an unsafe call by session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefererRule {
+    /// It is not looked at.
+    None,
+    /// It names the host that the call came to, and is there on POST.
+    SameHost,
+}
+
+/// When the CSRF value changes within a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CsrfRotation {
+    /// Never: clients keep the value of their sign-in.
+    Never,
+    /// With the answer to each call that needed it. Two calls at once are then a call too many.
+    EachUse,
+}
+
+/// Where a request says which application it is for, before anybody is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientSource {
+    /// This query parameter.
+    Query(String),
+    /// `client_id` of the query, or the name of HTTP Basic (RFC 6749 section 2.3.1).
+    QueryOrBasic,
+}
+
+/// A sign-in with a password (or a token in its place).
+#[derive(Debug, Clone)]
+pub struct SignInPlan {
+    /// Whose users.
+    pub realm: RealmRef,
+    /// Where the request names the application. It must be one of the realm then, and it is noted in what the sign-in gives.
+    pub client: Option<ClientSource>,
+    /// Where a JSON body has what: JSON Pointers (RFC 6901), decoded. At least one of the two is there.
+    pub json: Option<SignInFields<Vec<String>>>,
+    /// Where a form has what: names of fields.
+    pub form: Option<SignInFields<String>>,
+    /// At least one of these roles is needed (empty: none).
+    pub roles: Vec<Role>,
+    /// What a success gives.
+    pub gives: SignInGives,
+    /// The answer to a success.
+    pub answer: AnswerPlan<SignInField>,
+}
+
+/// Where a sign-in has what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInFields<P> {
+    /// The user's name.
+    pub username: P,
+    /// The password.
+    pub password: P,
+    /// A domain beside the name. Where it is there it belongs to the name: see [`super::LockoutKey`].
+    pub domain: Option<P>,
+    /// A token of the user instead of the password.
+    pub token: Option<P>,
+}
+
+/// What a sign-in gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInGives {
+    /// A session, in the cookies of the api ([`super::ApiPlan::session`], which is there then and of the same realm).
+    Session,
+    /// An access token of this service, which is of the same realm.
+    Token(ServiceRef),
+}
+
+/// An answer whose body is JSON with placeholders. `Cache-Control: no-store` is added to each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerPlan<F> {
+    /// Status, 200 to 299, not 204 and 205.
+    pub status: StatusCode,
+    /// Fields beside `Content-Type`.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub json: JsonTemplate<F>,
+}
+
+/// What the answer to a sign-in may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignInField {
+    /// `{token}`: the access token; absent with a session.
+    Token,
+    /// `{token_type}`: `Bearer`; absent with a session.
+    TokenType,
+    /// `{expires_in}`: seconds, a number.
+    ExpiresIn,
+    /// `{expires_at}`: RFC 3339 in UTC.
+    ExpiresAt,
+    /// `{user}`: the name of the account.
+    User,
+    /// `{csrf}`: the value that belongs to the session; absent with a token or without CSRF.
+    Csrf,
+}
+
+/// The authorization endpoint as JSON, for programs that have a session: query `client_id`, `response_type=code`, `scope`,
+/// `redirect_uri`, `state`, PKCE as in RFC 6749 section 4.1.1, answered with the code instead of a redirect.
+#[derive(Debug, Clone)]
+pub struct AuthorizeStepPlan {
+    /// Which service.
+    pub service: ServiceRef,
+    /// Where the JSON body names the customer or tenant that the tokens are for (JSON Pointer, decoded). Not needed: without
+    /// it, the user's own.
+    pub customer: Option<Vec<String>>,
+    /// The answer.
+    pub answer: AnswerPlan<CodeField>,
+}
+
+/// What the answer with a code may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CodeField {
+    /// `{code}`.
+    Code,
+    /// `{expires_in}`: seconds, a number.
+    ExpiresIn,
+    /// `{state}`: as it came; absent without one.
+    State,
+    /// `{iss}`: the service's issuer (RFC 9207).
+    Iss,
+}
+
+/// Credentials of an application for one tenant, made by its provider.
+#[derive(Debug, Clone)]
+pub struct MintClientPlan {
+    /// Which service: the application is made in its realm.
+    pub service: ServiceRef,
+    /// Where the JSON body names the tenant (JSON Pointer, decoded). The caller needs a grant for it.
+    pub customer: Vec<String>,
+    /// The answer.
+    pub answer: AnswerPlan<MintField>,
+}
+
+/// What the answer with new credentials may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MintField {
+    /// `{client_id}`.
+    ClientId,
+    /// `{client_secret}`: told this once.
+    ClientSecret,
+    /// `{customer}`: the tenant that they are for.
+    Customer,
+}
+
+/// The token endpoint (RFC 6749 section 3.2).
+#[derive(Debug, Clone)]
+pub struct TokenEndpointPlan {
+    /// Which service.
+    pub service: ServiceRef,
+    /// Where parameters may stand.
+    pub parameters: ParameterPlaces,
+    /// The answer to a success; RFC 6749 section 5.1 where the file says nothing.
+    pub answer: AnswerPlan<TokenField>,
+}
+
+/// Where the parameters of a token request may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ParameterPlaces {
+    /// In the form, as RFC 6749 has it. A parameter in the query is refused.
+    Form,
+    /// In the query. A form is refused.
+    Query,
+    /// In either, each once.
+    QueryOrForm,
+}
+
+/// What the answer of the token endpoint may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenField {
+    /// `{access_token}`.
+    AccessToken,
+    /// `{token_type}`: `Bearer`.
+    TokenType,
+    /// `{expires_in}`: seconds, a number.
+    ExpiresIn,
+    /// `{expires_at}`: RFC 3339 in UTC.
+    ExpiresAt,
+    /// `{refresh_token}`: absent without one.
+    RefreshToken,
+    /// `{scope}`: separated by spaces; absent without any.
+    Scope,
+    /// `{issued_token_type}`: after a token exchange (RFC 8693 section 2.2.1); absent otherwise.
+    IssuedTokenType,
+}
+
+/// Deleting a token by its holder or its owner, with a JSON body.
+#[derive(Debug, Clone)]
+pub struct DeleteTokenPlan {
+    /// Which service.
+    pub service: ServiceRef,
+    /// Where the body has the token (JSON Pointer, decoded).
+    pub token: Vec<String>,
+    /// The answer, also for a token that is not there.
+    pub answer: AnswerPlan<NoField>,
+}
+
+/// What an answer may name that names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoField {}
+
+/// The metadata document (RFC 8414): the endpoints that the same api has routes for, as absolute URLs below the issuer's
+/// origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataPlan {
+    /// Which service.
+    pub service: ServiceRef,
+    /// `authorization_endpoint`.
+    pub authorization: Option<String>,
+    /// `token_endpoint`.
+    pub token: Option<String>,
+    /// `revocation_endpoint`.
+    pub revocation: Option<String>,
+    /// `introspection_endpoint`.
+    pub introspection: Option<String>,
+    /// `jwks_uri`.
+    pub keys: Option<String>,
+}

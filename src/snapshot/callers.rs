@@ -1,0 +1,258 @@
+//! From the plan to those who recognise callers: issuers, realms with their sessions and passwords, token services,
+//! introspections. What has not changed is taken over with all it remembers.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::compile::{CompileError, refused};
+use super::live::{Live, LiveIssuer, LiveRealm};
+use crate::accounts::{Accounts, Realm};
+use crate::auth::api_key::ApiKey;
+use crate::auth::basic::Logins;
+use crate::auth::csrf::CsrfRule;
+use crate::auth::introspection::Introspection;
+use crate::auth::jwt::Issuer;
+use crate::auth::opaque::{OwnTokens, ServiceTokens, Signed};
+use crate::auth::session::{SessionCookies, Sessions};
+use crate::auth::{Accepted, Authority};
+use crate::config::plan::{
+    self, AccessFormat, AccessPlan, ApiPlan, CredentialPlan, IntrospectionRef, IssuerPlan, IssuerRef, Plan,
+    RealmPlan, RealmRef, RoutePlan, ServiceRef, TokenServicePlan,
+};
+use crate::identity::{CredentialKind, IssuerName, RealmName};
+use crate::jose::access_token;
+use crate::jose::key_ring::KeyRing;
+use crate::jose::key_store::KeyStore;
+use crate::telemetry::record::Recorder;
+
+/// Whoever recognises callers under one view.
+#[derive(Default, Clone)]
+pub(super) struct Callers {
+    pub(super) issuers: HashMap<IssuerName, LiveIssuer>,
+    pub(super) realms: HashMap<RealmName, LiveRealm>,
+    pub(super) keys: HashMap<IssuerName, Arc<KeyStore>>,
+    pub(super) tokens: HashMap<(IssuerName, CredentialKind), Arc<OwnTokens>>,
+    pub(super) introspections: HashMap<IssuerName, Arc<Introspection>>,
+}
+
+impl Callers {
+    pub(super) fn compile(
+        plan: &Plan,
+        old: &Live,
+        recorder: &Arc<Recorder>,
+    ) -> Result<Callers, CompileError> {
+        let mut callers = Callers::default();
+        for issuer in &plan.issuers {
+            let live = live_issuer(issuer, old, recorder)?;
+            callers.issuers.insert(issuer.name.clone(), live);
+        }
+        for realm in &plan.realms {
+            let accounts = old
+                .accounts
+                .as_ref()
+                .ok_or_else(|| refused("realm", &realm.name, "the store is not open"))?;
+            let live = live_realm(realm, accounts, old, recorder);
+            callers.realms.insert(realm.name.clone(), live);
+        }
+        let used = used_kinds(plan);
+        for (index, service) in plan.services.iter().enumerate() {
+            if let Some(keys) = signing_keys(service, old, recorder)? {
+                callers.keys.insert(service.name.clone(), keys);
+            }
+            for kind in [CredentialKind::Token, CredentialKind::ApiKey] {
+                if used.contains(&(index, kind)) {
+                    let tokens = callers.own_tokens(plan, service, kind, old, recorder)?;
+                    callers.tokens.insert((service.name.clone(), kind), tokens);
+                }
+            }
+        }
+        for introspection in &plan.introspections {
+            let name = introspection.name.as_str();
+            let metrics = recorder.metrics();
+            let carried = Introspection::carried(
+                introspection,
+                metrics.introspection(name),
+                metrics.credential(name, CredentialKind::Introspected.as_str()),
+                old.callers.introspections.get(&introspection.name),
+            )
+            .map_err(|cause| refused("introspection", name, cause))?;
+            callers.introspections.insert(introspection.name.clone(), carried);
+        }
+        Ok(callers)
+    }
+
+    fn own_tokens(
+        &self,
+        plan: &Plan,
+        service: &TokenServicePlan,
+        kind: CredentialKind,
+        old: &Live,
+        recorder: &Recorder,
+    ) -> Result<Arc<OwnTokens>, CompileError> {
+        let realm = plan
+            .realms
+            .get(service.realm.index())
+            .and_then(|plan| self.realms.get(&plan.name))
+            .ok_or_else(|| refused("token service", &service.name, "its realm is not there"))?;
+        let signed = self.keys.get(&service.name).map(|keys| Signed {
+            policy: access_token::policy(&service.issuer, &service.audience, keys.algorithm()),
+            keys: Arc::clone(keys),
+        });
+        let tokens = ServiceTokens {
+            name: service.name.clone(),
+            scopes: service.scopes.clone(),
+            signed,
+            cache: service.cache,
+        };
+        let metrics = recorder
+            .metrics()
+            .credential(service.name.as_str(), kind.as_str());
+        let before = old.callers.tokens.get(&(service.name.clone(), kind));
+        Ok(OwnTokens::carried(
+            tokens,
+            kind,
+            Arc::clone(&realm.realm),
+            metrics,
+            before,
+        ))
+    }
+
+    /// What a route's entry stands for.
+    pub(super) fn accepted(
+        &self,
+        plan: &Plan,
+        api: &ApiPlan,
+        route: &RoutePlan,
+        credential: &CredentialPlan,
+    ) -> Result<Accepted, CompileError> {
+        let found = match credential {
+            CredentialPlan::Bearer(authority) => self.authority(plan, *authority).map(Accepted::Bearer),
+            CredentialPlan::Session => self.session(plan, api).map(Accepted::Session),
+            CredentialPlan::Basic(realm) => self
+                .realm(plan, *realm)
+                .map(|realm| Accepted::Basic(Arc::clone(&realm.logins))),
+            CredentialPlan::ApiKey { service, header } => self
+                .tokens_of(plan, *service, CredentialKind::ApiKey)
+                .map(|tokens| Accepted::ApiKey(ApiKey::new(header.clone(), tokens))),
+        };
+        found.ok_or_else(|| refused("route", &route.name, "one of its credentials is not there"))
+    }
+
+    fn authority(&self, plan: &Plan, authority: plan::Authority) -> Option<Authority> {
+        Some(match authority {
+            plan::Authority::Issuer(issuer) => Authority::Issuer(self.issuer(plan, issuer)?),
+            plan::Authority::Service(service) => {
+                Authority::Own(self.tokens_of(plan, service, CredentialKind::Token)?)
+            }
+            plan::Authority::Introspection(introspection) => {
+                Authority::Introspection(self.introspection(plan, introspection)?)
+            }
+        })
+    }
+
+    fn issuer(&self, plan: &Plan, issuer: IssuerRef) -> Option<Arc<Issuer>> {
+        let name = &plan.issuers.get(issuer.index())?.name;
+        Some(Arc::clone(&self.issuers.get(name)?.issuer))
+    }
+
+    pub(super) fn realm(&self, plan: &Plan, realm: RealmRef) -> Option<&LiveRealm> {
+        self.realms.get(&plan.realms.get(realm.index())?.name)
+    }
+
+    fn tokens_of(&self, plan: &Plan, service: ServiceRef, kind: CredentialKind) -> Option<Arc<OwnTokens>> {
+        let name = &plan.services.get(service.index())?.name;
+        self.tokens.get(&(name.clone(), kind)).cloned()
+    }
+
+    fn introspection(&self, plan: &Plan, introspection: IntrospectionRef) -> Option<Arc<Introspection>> {
+        let name = &plan.introspections.get(introspection.index())?.name;
+        self.introspections.get(name).cloned()
+    }
+
+    fn session(&self, plan: &Plan, api: &ApiPlan) -> Option<SessionCookies> {
+        let session = api.session.as_ref()?;
+        let realm = self.realm(plan, session.realm)?;
+        let csrf = session.csrf.as_ref().map(CsrfRule::new);
+        Some(SessionCookies::new(
+            Arc::clone(&realm.sessions),
+            session.read.clone(),
+            csrf,
+        ))
+    }
+}
+
+/// Which kinds of a service's tokens some route takes, by the service's index.
+fn used_kinds(plan: &Plan) -> HashSet<(usize, CredentialKind)> {
+    let routes = plan.apis.iter().flat_map(|api| &api.routes);
+    let credentials = routes.flat_map(|route| match &route.access {
+        AccessPlan::Public => &[][..],
+        AccessPlan::Required { credentials, .. } => credentials.as_slice(),
+    });
+    credentials
+        .filter_map(|credential| match credential {
+            CredentialPlan::Bearer(plan::Authority::Service(service)) => {
+                Some((service.index(), CredentialKind::Token))
+            }
+            CredentialPlan::ApiKey { service, header: _ } => Some((service.index(), CredentialKind::ApiKey)),
+            CredentialPlan::Bearer(plan::Authority::Issuer(_) | plan::Authority::Introspection(_))
+            | CredentialPlan::Session
+            | CredentialPlan::Basic(_) => None,
+        })
+        .collect()
+}
+
+fn live_issuer(plan: &IssuerPlan, old: &Live, recorder: &Arc<Recorder>) -> Result<LiveIssuer, CompileError> {
+    let before = old.callers.issuers.get(&plan.name);
+    let metrics = recorder.metrics().issuer(plan.name.as_str());
+    let ring = KeyRing::open(
+        plan,
+        recorder.clock(),
+        Arc::clone(&metrics),
+        before.map(|live| &live.ring),
+    )
+    .map_err(|cause| refused("issuer", &plan.name, cause))?;
+    let issuer = Issuer::carried(plan, Arc::clone(&ring), metrics, before.map(|live| &live.issuer));
+    Ok(LiveIssuer { ring, issuer })
+}
+
+fn live_realm(plan: &RealmPlan, accounts: &Arc<Accounts>, old: &Live, recorder: &Recorder) -> LiveRealm {
+    let before = old.callers.realms.get(&plan.name);
+    let name = plan.name.as_str();
+    let metrics = recorder.metrics();
+    let realm = Realm::carried(
+        plan,
+        accounts,
+        metrics.sign_ins(name),
+        before.map(|live| &live.realm),
+    );
+    match before {
+        Some(live) if Arc::ptr_eq(&live.realm, &realm) => live.clone(),
+        Some(_) | None => LiveRealm {
+            sessions: Sessions::new(
+                Arc::clone(&realm),
+                metrics.credential(name, CredentialKind::Session.as_str()),
+            ),
+            logins: Logins::new(
+                Arc::clone(&realm),
+                metrics.credential(name, CredentialKind::Basic.as_str()),
+            ),
+            realm,
+        },
+    }
+}
+
+fn signing_keys(
+    plan: &TokenServicePlan,
+    old: &Live,
+    recorder: &Recorder,
+) -> Result<Option<Arc<KeyStore>>, CompileError> {
+    match &plan.access.format {
+        AccessFormat::Opaque => Ok(None),
+        AccessFormat::Jwt { algorithm, keys } => {
+            let before = old.callers.keys.get(&plan.name);
+            KeyStore::carried(keys, (*algorithm).into(), recorder.clock().unix(), before)
+                .map(Some)
+                .map_err(|cause| refused("token service", &plan.name, cause))
+        }
+    }
+}
