@@ -44,6 +44,14 @@ impl UnixTime {
         )
     }
 
+    /// In UTC, as RFC 3339 section 5.6 writes it: `2023-11-14T22:13:20Z`. Years 1 to 9999; beyond them the nearest.
+    pub fn rfc3339(self) -> String {
+        const FIRST: i64 = -62_135_596_800;
+        const LAST: i64 = 253_402_207_200;
+        jiff::Timestamp::from_second(self.0.clamp(FIRST, LAST))
+            .map_or_else(|_| String::new(), |time| time.to_string())
+    }
+
     /// Time from `earlier` to `self`; zero if `earlier` is later, as it is after the wall clock was set back.
     pub fn since(self, earlier: UnixTime) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -128,6 +136,23 @@ impl Clock {
     pub fn set_unix(&self, unix: UnixTime) {
         if let Source::Manual(manual) = &self.0 {
             manual.unix.store(unix.0, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_700_000_000, "2023-11-14T22:13:20Z"),
+            (i64::MIN, "0001-01-01T00:00:00Z"),
+            (i64::MAX, "9999-12-30T22:00:00Z"),
+        ] {
+            assert_eq!(UnixTime(seconds).rfc3339(), text);
         }
     }
 }

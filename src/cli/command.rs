@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, dev_cert, hash_password, run, stub, token};
+use super::{check, demo, dev_cert, hash_password, keys, run, stub, token};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,7 @@ enum Command {
     Stub(stub::Args),
     DevCert(dev_cert::Args),
     Token(token::Args),
+    Keys(keys::Args),
     HashPassword(hash_password::Args),
 }
 
@@ -73,6 +74,7 @@ pub fn main() -> ExitCode {
             Command::Stub(args) => stub::run(&args),
             Command::DevCert(args) => dev_cert::run(&args),
             Command::Token(args) => token::run(&args),
+            Command::Keys(args) => keys::run(&args),
             Command::HashPassword(args) => hash_password::run(&args),
         },
         Err(error) => {

@@ -8,6 +8,7 @@ mod dev_cert;
 mod hash_password;
 mod hidden;
 mod inventory;
+mod keys;
 mod run;
 mod stub;
 mod terminal;

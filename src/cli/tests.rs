@@ -16,6 +16,9 @@ fn a_wrong_command_line_ends_with_64_and_help_with_0() {
         "hash-password secret",
         "hash-password --memory 1GiB",
         "hash-password --passes 11",
+        "keys",
+        "keys rotate",
+        "keys rotate --directory keys --force --revoke",
     ] {
         assert_eq!(ending(line), Some(Exit::Usage), "{line}");
     }

@@ -3,7 +3,7 @@
 //! Secrets belong into files or the environment. Who writes one into the configuration all the same gets a message about
 //! it, and that message must not carry the secret into a log.
 
-use super::node::{Key, Node, Value};
+use super::node::{Node, Value};
 
 /// Ranges of characters, by line, that are masked: line, first column, column after the last (from 1).
 #[derive(Debug, Default, Clone)]
@@ -70,10 +70,27 @@ pub(super) fn is_secret_key(key: &str) -> bool {
     ["secret", "password", "passphrase", "token", "credential", "private", "apikey"]
         .iter()
         .any(|word| folded.contains(word))
-        // `credentials` names issuers, `tokens` counts them.
-        && !matches!(folded.as_str(), "credentials" | "tokens")
+        // `credentials` and `token-services` name who vouches, `tokens` counts, `suspends-tokens` is yes or no.
+        && !matches!(
+            folded.as_str(),
+            "credentials" | "tokens" | "tokenservices" | "suspendstokens"
+        )
         // A typing mistake is as long as the word, give or take; this is asked for every key of a file.
         || (4..=10).contains(&folded.len()) && super::suggest::nearest(key, ["secret", "password"]).is_some()
+}
+
+/// Does a key of this path announce something that must not be shown, and does the shape not say that only a name stands
+/// there? List items are empty.
+pub(super) fn is_secret_path(path: &[&str]) -> bool {
+    // Below a route's target stand names, pointers and answers: `token` is an endpoint there, `password` a member of a body.
+    if matches!(path, ["apis", _, "routes", "", "to", ..]) {
+        return false;
+    }
+    // A key written in place of its service is a secret; the service and the header are not.
+    if let [.., "credentials", "", "api-key", "service" | "header"] = path {
+        return false;
+    }
+    path.iter().any(|key| is_secret_key(key))
 }
 
 /// Is this surely the name of a variable, and not a secret that somebody wrote in its place? Names that are not in
@@ -86,38 +103,40 @@ pub(super) fn is_variable_name(text: &str) -> bool {
 /// Hides scalars below keys that announce a secret, except where the shape says that they only name one.
 pub(super) fn by_structure(text: &str, root: &Node) -> Hidden {
     let mut hidden = Hidden::default();
-    descend(text, root, false, &mut hidden);
+    descend(text, root, &mut Vec::new(), &mut hidden);
     hidden
 }
 
-fn descend(text: &str, node: &Node, secret: bool, hidden: &mut Hidden) {
+fn descend<'n>(text: &str, node: &'n Node, path: &mut Vec<&'n str>, hidden: &mut Hidden) {
     match &node.value {
         Value::Map(entries) => {
             for (key, value) in entries {
-                let names_one = secret
-                    && match (key.text.as_str(), value.scalar()) {
-                        ("file", Some(_)) => true,
-                        ("environment", Some(name)) => is_variable_name(&name),
-                        _ => false,
-                    };
-                let below =
-                    (secret && !names_one) || (is_secret_key(&key.text) && !is_plain_list(key, value));
-                descend(text, value, below, hidden);
+                path.push(&key.text);
+                descend(text, value, path, hidden);
+                path.pop();
             }
         }
-        Value::List(items) => items.iter().for_each(|item| descend(text, item, secret, hidden)),
+        Value::List(items) => {
+            path.push("");
+            items.iter().for_each(|item| descend(text, item, path, hidden));
+            path.pop();
+        }
         Value::Null => {}
         Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) => {
-            if secret {
+            if is_secret_path(path) && !names_one(path, node) {
                 hide_scalar(text, node, hidden);
             }
         }
     }
 }
 
-/// `redact: [token]` and `credentials: [...]` are lists of names.
-fn is_plain_list(key: &Key, value: &Node) -> bool {
-    key.text == "credentials" && matches!(value.value, Value::List(_))
+/// `secret: { file: … }` and `{ environment: … }`.
+fn names_one(path: &[&str], node: &Node) -> bool {
+    match path.last() {
+        Some(&"file") => true,
+        Some(&"environment") => node.scalar().is_some_and(|name| is_variable_name(&name)),
+        Some(_) | None => false,
+    }
 }
 
 /// Hides from the scalar's first character on as many characters as it spans, over all its lines.

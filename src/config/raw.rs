@@ -2,6 +2,10 @@
 //!
 //! Nothing outside `config` sees these types: the resolvers make plans of them.
 
+mod accounts;
+mod endpoints;
+mod services;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -13,6 +17,17 @@ use super::text::{
     PathPattern, PathTemplate, Pointer, Prefix, Rate, RoleName, RouteTitle, ScopeName, Signature, Size,
     Variable, Verb,
 };
+
+pub(super) use accounts::{
+    RawApplication, RawClientSecret, RawGrantType, RawLockout, RawLockoutKey, RawNameForm, RawPassword,
+    RawRealm, RawSessions, RawStore, RawUser,
+};
+pub(super) use endpoints::{
+    RawApiKey, RawAuthorizeStep, RawClientSource, RawCredential, RawCsrf, RawDeleteToken, RawGives,
+    RawMintClient, RawOwnAnswer, RawParameterPlace, RawReferer, RawRotate, RawSameSite, RawSecure,
+    RawSession, RawSignIn, RawSignOut, RawTokenEndpoint,
+};
+pub(super) use services::{RawIntrospection, RawPkce, RawSigningAlgorithm, RawTokenFormat, RawTokenService};
 
 /// A Tollgate configuration: where clients connect, who they are, what they may do, and where their calls go.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -37,6 +52,19 @@ pub(super) struct RawRoot {
     /// Who signs tokens, by name.
     #[schemars(extend("default" = {}))]
     pub issuers: Named<At<RawIssuer>>,
+    /// Where users, applications, sessions and tokens are kept. Opened only if there are `realms`. A change needs a restart.
+    #[schemars(extend("default" = {"sqlite": "tollgate.db"}))]
+    pub store: RawStore,
+    /// Worlds of accounts, by name.
+    #[schemars(extend("default" = {}))]
+    pub realms: Named<At<RawRealm>>,
+    /// Authorization servers of this gateway's own, by name. Issuers, token services and introspections have their names in
+    /// common.
+    #[schemars(extend("default" = {}))]
+    pub token_services: Named<At<RawTokenService>>,
+    /// Others who are asked about their opaque tokens, by name.
+    #[schemars(extend("default" = {}))]
+    pub introspections: Named<At<RawIntrospection>>,
     /// Named token buckets.
     #[schemars(extend("default" = {}))]
     pub limits: Named<RawLimit>,
@@ -628,9 +656,9 @@ pub(super) struct RawApi {
     /// How its refusals look.
     #[schemars(extend("default" = "standard"))]
     pub dialect: At<String>,
-    /// Who may vouch for callers; routes inherit it.
+    /// How callers may say who they are; routes inherit it. The first kind that a call brings decides.
     #[schemars(extend("default" = []))]
-    pub credentials: Vec<RawCredential>,
+    pub credentials: Vec<At<RawCredential>>,
     /// What callers need; routes inherit it. `{}` asks for a credential and nothing more.
     pub access: Option<At<RawAccess>>,
     /// Limits, in the order in which they are spent; routes inherit them.
@@ -647,17 +675,14 @@ pub(super) struct RawApi {
     /// How the region of a call is found.
     #[schemars(extend("default" = {}))]
     pub region: RawRegionRule,
+    /// The cookies of those who signed in, for the credential `session`, for sign-ins that give one, and for the authorization
+    /// endpoint.
+    pub session: Option<At<RawSession>>,
+    /// Tokens of a token service need a scope that lets the method through: see its `scopes`.
+    #[schemars(extend("default" = false))]
+    pub scope_methods: At<bool>,
     /// Routes; at least one. A literal segment wins over a capture, a capture over `{*rest}`, whatever the order.
     pub routes: At<Vec<At<RawRoute>>>,
-}
-
-/// One way to say who is calling.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Credential")]
-pub(super) enum RawCredential {
-    /// A bearer token (RFC 6750) of this issuer.
-    Bearer(At<String>),
 }
 
 /// What callers need beside a credential.
@@ -765,8 +790,8 @@ pub(super) struct RawRoute {
     pub public: At<bool>,
     /// What callers need, instead of the api's.
     pub access: Option<At<RawAccess>>,
-    /// Who may vouch for callers, instead of the api's.
-    pub credentials: Option<At<Vec<RawCredential>>>,
+    /// How callers may say who they are, instead of the api's.
+    pub credentials: Option<At<Vec<At<RawCredential>>>>,
     /// Limits, instead of the api's; `[]` for none.
     pub limits: Option<OneOrMany<At<String>>>,
     /// A cap on the items of one call. A call beyond it is refused, never cut down.
@@ -819,6 +844,28 @@ pub(super) enum RawTarget {
     Respond(At<RawAnswer>),
     /// The route existed once: 410.
     Gone,
+    /// A sign-in with name and password.
+    SignIn(At<RawSignIn>),
+    /// Ends the caller's session or token.
+    SignOut(At<RawSignOut>),
+    /// The authorization endpoint (RFC 6749 section 3.1) of this token service, for browsers: pages to sign in and to consent.
+    Authorize(At<String>),
+    /// The authorization endpoint for programs that have a session.
+    AuthorizeStep(At<RawAuthorizeStep>),
+    /// Makes an application for a tenant.
+    MintClient(At<RawMintClient>),
+    /// The token endpoint.
+    Token(At<RawTokenEndpoint>),
+    /// The revocation endpoint (RFC 7009) of this token service.
+    Revoke(At<String>),
+    /// Deletes a token that a JSON body names.
+    DeleteToken(At<RawDeleteToken>),
+    /// The introspection endpoint (RFC 7662) of this token service.
+    Introspect(At<String>),
+    /// The metadata (RFC 8414) of this token service: the endpoints that this api has routes for.
+    Metadata(At<String>),
+    /// The public keys of this token service, as a JWK set (RFC 7517).
+    Keys(At<String>),
 }
 
 /// Logs.

@@ -60,7 +60,8 @@ impl<'a> Walker<'a> {
             return self.one_or_many(node, several, path);
         }
         if let Some(several) = schema.get("oneOf").and_then(Schema::as_array) {
-            return self.variant(node, several, path);
+            let hint = schema.get("x-hint").and_then(Schema::as_str);
+            return self.variant(node, several, hint, path);
         }
         if node.value == Value::Null {
             let name = self.place_name(path);
@@ -107,7 +108,13 @@ impl<'a> Walker<'a> {
     }
 
     /// An externally tagged enum: a word, or a map with one key.
-    fn variant(&mut self, node: &mut Node, several: &'a [Schema], path: &mut Vec<String>) -> Verdict {
+    fn variant(
+        &mut self,
+        node: &mut Node,
+        several: &'a [Schema],
+        hint: Option<&str>,
+        path: &mut Vec<String>,
+    ) -> Verdict {
         let mut words = Vec::new();
         let mut keys: Vec<(&str, &'a Schema)> = Vec::new();
         for schema in several {
@@ -184,11 +191,12 @@ impl<'a> Walker<'a> {
             | Value::Text(_)
             | Value::List(_)
             | Value::Map(_) => {
+                let hint = hint.map_or_else(|| choices(&words, &keys), str::to_owned);
                 self.findings.error_with(
                     "wrong-type",
                     node.mark,
                     format!("{name} cannot be {}", node.kind()),
-                    choices(&words, &keys),
+                    hint,
                 );
                 Verdict::Goes
             }
@@ -543,8 +551,8 @@ fn first_sentence(text: &str) -> Option<&str> {
 }
 
 fn secret_path(path: &[String]) -> bool {
-    path.iter().any(|key| super::excerpt::is_secret_key(key))
-        && !matches!(path.last().map(String::as_str), Some("file"))
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    super::excerpt::is_secret_path(&path) && path.last() != Some(&"file")
 }
 
 fn choices(words: &[&str], keys: &[(&str, &Schema)]) -> String {

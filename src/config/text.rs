@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::plan::{Algorithm, HostPattern};
 use crate::base::units;
 use crate::http::pattern;
-use crate::identity::{Role, RouteName, Scope};
+use crate::identity::{CustomerId, Role, RouteName, Scope, TenantId};
 
 macro_rules! forms {
     ($($name:ident($value:ty) = $format:literal, $pattern:expr, $parse:expr;)+) => {
@@ -69,6 +69,7 @@ forms! {
     HostName(String) = "host-name", None, host_name;
     Field(HeaderName) = "header", None, header;
     Verb(Method) = "method", None, method;
+    VerbOrEvery(Option<Method>) = "method-or-every", None, method_or_every;
     Signature(Algorithm) = "algorithm", Some("RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|EdDSA|HS256"), algorithm;
     Endpoint((bool, String, u16)) = "endpoint", None, endpoint;
     FetchUrl(http::Uri) = "url", None, url;
@@ -82,6 +83,8 @@ forms! {
     RoleName(Role) = "role", None, identifier;
     ScopeName(Scope) = "scope", None, identifier;
     RouteTitle(RouteName) = "route", None, identifier;
+    CustomerName(CustomerId) = "customer", None, identifier;
+    TenantName(TenantId) = "tenant", None, identifier;
     NonEmpty(String) = "text", None, non_empty;
     Variable(String) = "variable", None, variable;
     LogFilter(String) = "log-filter", None, log_filter;
@@ -246,6 +249,14 @@ fn method(text: &str) -> Result<Method, String> {
         ));
     }
     Ok(method)
+}
+
+/// `None` is `every`.
+fn method_or_every(text: &str) -> Result<Option<Method>, String> {
+    match text {
+        "every" => Ok(None),
+        text => method(text).map(Some),
+    }
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {

@@ -82,6 +82,11 @@ impl ScopeMethods {
         ScopeMethods(scopes)
     }
 
+    /// All of them, in the same order.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter().map(|(scope, _)| scope)
+    }
+
     /// Does one of `scopes` let `method` through?
     pub fn allow(&self, scopes: &[Scope], method: &Method) -> bool {
         self.enough_for(method).any(|enough| scopes.contains(enough))

@@ -1,79 +1,48 @@
 //! Proof key for code exchange (RFC 7636), with S256 alone: `plain` would show the verifier to whoever sees the request.
+//!
+//! What is compared are digests: that of the authorization request with that of the verifier. The store does it, in the same
+//! step in which it uses up the code ([`crate::store::rules::judge_code`]).
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use subtle::ConstantTimeEq as _;
 
 use super::errors::{OAuthError, Refused};
+use crate::base::digest::Digest;
 
-/// The `code_challenge` of an authorization request: SHA-256 of the verifier (section 4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Challenge([u8; 32]);
-
-impl Challenge {
-    /// Reads `code_challenge` and `code_challenge_method`. `None` without either: whether a client may do without is the
-    /// endpoint's to say.
-    ///
-    /// # Errors
-    /// `invalid_request` for one without the other, for another method (leaving it out means `plain`, section 4.3), and for
-    /// what is not base64url of 32 bytes.
-    pub fn read(challenge: Option<&str>, method: Option<&str>) -> Result<Option<Challenge>, Refused> {
-        match (challenge, method) {
-            (None, None) => Ok(None),
-            (Some(challenge), Some("S256")) => URL_SAFE_NO_PAD
-                .decode(challenge)
-                .ok()
-                .and_then(|bytes| {
-                    Some(Challenge(
-                        *bytes.first_chunk::<32>().filter(|_| bytes.len() == 32)?,
-                    ))
-                })
-                .map(Some)
-                .ok_or(OAuthError::InvalidRequest.because("The code challenge is malformed")),
-            (Some(_), Some(_) | None) => Err(OAuthError::InvalidRequest
-                .because("The code challenge method is not supported; it must be S256")),
-            (None, Some(_)) => {
-                Err(OAuthError::InvalidRequest
-                    .because("There is a code challenge method and no code challenge"))
-            }
+/// Reads `code_challenge` and `code_challenge_method` of an authorization request: the digest of the verifier (section 4.2).
+/// `None` without either: whether a client may do without is the endpoint's to say.
+///
+/// # Errors
+/// `invalid_request` for one without the other, for another method (leaving it out means `plain`, section 4.3), and for what
+/// is not base64url of 32 bytes.
+pub fn challenge(challenge: Option<&str>, method: Option<&str>) -> Result<Option<Digest>, Refused> {
+    match (challenge, method) {
+        (None, None) => Ok(None),
+        (Some(challenge), Some("S256")) => URL_SAFE_NO_PAD
+            .decode(challenge)
+            .ok()
+            .and_then(|bytes| Some(Digest::from_bytes(bytes.try_into().ok()?)))
+            .map(Some)
+            .ok_or(OAuthError::InvalidRequest.because("The code challenge is malformed")),
+        (Some(_), Some(_) | None) => {
+            Err(OAuthError::InvalidRequest
+                .because("The code challenge method is not supported; it must be S256"))
         }
-    }
-
-    /// One that was stored.
-    pub fn from_bytes(bytes: [u8; 32]) -> Challenge {
-        Challenge(bytes)
-    }
-
-    /// To store it.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        (None, Some(_)) => {
+            Err(OAuthError::InvalidRequest.because("There is a code challenge method and no code challenge"))
+        }
     }
 }
 
-/// Compares the `code_verifier` of a token request with the challenge that its code came of. Neither comes without the
-/// other: a verifier without a challenge means that somebody took the challenge out (RFC 9700 section 4.8).
+/// The digest of the `code_verifier` of a token request.
 ///
 /// # Errors
-/// `invalid_request` for a verifier that is none, `invalid_grant` for everything else.
-pub fn check(challenge: Option<&Challenge>, verifier: Option<&str>) -> Result<(), Refused> {
-    match (challenge, verifier) {
-        (None, None) => Ok(()),
-        (Some(_), None) => Err(OAuthError::InvalidGrant.because("The code verifier is missing")),
-        (None, Some(_)) => {
-            Err(OAuthError::InvalidGrant.because("There is a code verifier, and there was no code challenge"))
-        }
-        (Some(challenge), Some(verifier)) => {
-            if !is_verifier(verifier) {
-                return Err(OAuthError::InvalidRequest.because("The code verifier is malformed"));
-            }
-            let digest = digest(&SHA256, verifier.as_bytes());
-            if bool::from(digest.as_ref().ct_eq(challenge.0.as_slice())) {
-                Ok(())
-            } else {
-                Err(OAuthError::InvalidGrant.because("The code verifier does not fit the code challenge"))
-            }
-        }
+/// `invalid_request` for one that is none.
+pub fn verifier(verifier: Option<&str>) -> Result<Option<Digest>, Refused> {
+    match verifier {
+        None => Ok(None),
+        Some(verifier) if is_verifier(verifier) => Ok(Some(Digest::of(verifier))),
+        Some(_) => Err(OAuthError::InvalidRequest.because("The code verifier is malformed")),
     }
 }
 
@@ -93,53 +62,23 @@ mod tests {
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-    fn challenge(text: &str) -> Challenge {
-        Challenge::read(Some(text), Some("S256")).unwrap().unwrap()
-    }
-
-    fn of(verifier: &str) -> Challenge {
-        challenge(&URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())))
+    #[test]
+    fn rfc_7636_b_the_example_fits_and_another_verifier_does_not() {
+        let challenge = challenge(Some(CHALLENGE), Some("S256")).unwrap().unwrap();
+        assert!(challenge.matches(&verifier(Some(VERIFIER)).unwrap().unwrap()));
+        for other in [VERIFIER.replace('d', "e").as_str(), CHALLENGE] {
+            assert!(!challenge.matches(&verifier(Some(other)).unwrap().unwrap()));
+        }
     }
 
     #[test]
-    fn the_example_of_the_rfc_fits() {
-        let challenge = challenge(CHALLENGE);
-        assert_eq!(check(Some(&challenge), Some(VERIFIER)), Ok(()));
-        let stored = Challenge::from_bytes(*challenge.as_bytes());
-        assert_eq!(check(Some(&stored), Some(VERIFIER)), Ok(()));
+    fn rfc_7636_4_3_neither_is_there_or_both() {
+        assert_eq!(super::challenge(None, None), Ok(None));
+        assert_eq!(verifier(None), Ok(None));
     }
 
     #[test]
-    fn another_verifier_is_no_grant() {
-        let challenge = challenge(CHALLENGE);
-        let other = VERIFIER.replace('d', "e");
-        assert_eq!(
-            check(Some(&challenge), Some(&other)).unwrap_err().error,
-            OAuthError::InvalidGrant
-        );
-        // `plain`, tried.
-        assert_eq!(
-            check(Some(&challenge), Some(CHALLENGE)).unwrap_err().error,
-            OAuthError::InvalidGrant
-        );
-    }
-
-    #[test]
-    fn neither_comes_without_the_other() {
-        assert_eq!(check(None, None), Ok(()));
-        assert_eq!(
-            check(Some(&challenge(CHALLENGE)), None).unwrap_err().error,
-            OAuthError::InvalidGrant
-        );
-        assert_eq!(
-            check(None, Some(VERIFIER)).unwrap_err().error,
-            OAuthError::InvalidGrant
-        );
-        assert_eq!(Challenge::read(None, None), Ok(None));
-    }
-
-    #[test]
-    fn a_challenge_is_s256_of_32_bytes() {
+    fn rfc_7636_4_2_a_challenge_is_s256_of_32_bytes() {
         for (challenge, method) in [
             (Some(CHALLENGE), None),
             (Some(CHALLENGE), Some("plain")),
@@ -156,7 +95,7 @@ mod tests {
                 Some("S256"),
             ),
         ] {
-            let refused = Challenge::read(challenge, method).unwrap_err();
+            let refused = super::challenge(challenge, method).unwrap_err();
             assert_eq!(
                 refused.error,
                 OAuthError::InvalidRequest,
@@ -166,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn a_verifier_has_43_to_128_unreserved_characters() {
+    fn rfc_7636_4_1_a_verifier_has_43_to_128_unreserved_characters() {
         for good in ["a".repeat(43), "-._~0Z".repeat(10), "a".repeat(128)] {
-            assert_eq!(check(Some(&of(&good)), Some(&good)), Ok(()), "{good}");
+            assert!(verifier(Some(&good)).is_ok(), "{good}");
         }
         for bad in [
             "a".repeat(42),
@@ -180,7 +119,7 @@ mod tests {
             "ä".repeat(43),
             String::new(),
         ] {
-            let refused = check(Some(&of(&bad)), Some(&bad)).unwrap_err();
+            let refused = verifier(Some(&bad)).unwrap_err();
             assert_eq!(refused.error, OAuthError::InvalidRequest, "{bad}");
         }
     }

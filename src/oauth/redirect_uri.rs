@@ -39,31 +39,6 @@ pub fn choose<'u>(registered: &'u [impl AsRef<str>], named: Option<&'u str>) -> 
     }
 }
 
-/// Checks `redirect_uri` of a token request:
-///
-/// > if the "redirect_uri" parameter was included in the authorization request [...] their values MUST be identical
-///
-/// Where the authorization request left it out, it may be left out or name a registered one.
-///
-/// # Errors
-/// `invalid_grant`.
-pub fn check_again(
-    authorized: Option<&str>,
-    registered: &[impl AsRef<str>],
-    named: Option<&str>,
-) -> Result<(), Refused> {
-    let agrees = match (authorized, named) {
-        (Some(authorized), named) => named == Some(authorized),
-        (None, Some(named)) => registered.iter().any(|one| matches(one.as_ref(), named)),
-        (None, None) => true,
-    };
-    if agrees {
-        Ok(())
-    } else {
-        Err(OAuthError::InvalidGrant.because("The redirect URI is not that of the authorization request"))
-    }
-}
-
 /// The URI with parameters of an answer added to its query, which is kept (RFC 6749 section 3.1.2).
 pub fn with_parameters(uri: &str, parameters: &[(&str, &str)]) -> String {
     let mut text = uri.to_owned();

@@ -33,31 +33,6 @@ fn a_request_may_leave_the_uri_out_if_there_is_only_one() {
 }
 
 #[test]
-fn a_token_request_names_what_the_authorization_request_named() {
-    let registered = ["https://a.test/1", "http://127.0.0.1/cb"];
-    let of = |authorized, named| check_again(authorized, &registered, named);
-    let (one, loopback) = (Some("https://a.test/1"), Some("http://127.0.0.1:9/cb"));
-    assert_eq!(of(one, one), Ok(()));
-    assert_eq!(of(loopback, loopback), Ok(()));
-    assert_eq!(of(None, None), Ok(()));
-    assert_eq!(of(None, one), Ok(()));
-    for (authorized, named) in [
-        (one, None),
-        (one, loopback),
-        (loopback, Some("http://127.0.0.1:10/cb")),
-        (loopback, Some("http://127.0.0.1/cb")),
-        (None, Some("https://evil.test/")),
-    ] {
-        let refused = of(authorized, named).unwrap_err();
-        assert_eq!(
-            refused.error,
-            OAuthError::InvalidGrant,
-            "{authorized:?} {named:?}"
-        );
-    }
-}
-
-#[test]
 fn parameters_of_an_answer_join_the_query_that_is_there() {
     let pairs = [("code", "a b&c"), ("iss", "https://a.test")];
     for (uri, whole) in [

@@ -138,7 +138,7 @@ struct Gate {
 impl Listener for Gate {
     fn changed(&self, _: &[Change]) {
         self.reached.send(()).unwrap();
-        drop(self.open.lock().unwrap().recv());
+        let _ = self.open.lock().unwrap().recv();
     }
 
     fn reload(&self) {}

@@ -2,26 +2,35 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use http::HeaderName;
+use http::{HeaderName, Method};
 
+use super::credentials;
+use super::endpoints;
 use super::material;
 use super::routes::{self, Inherited};
 use super::scope::Scope;
+use super::sessions;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    ApiPlan, Authority, BackendPlan, CredentialPlan, DialectRef, HostPattern, IdentityHeaders, IssuerPlan,
-    IssuerRef, LimitPlan, LimitRef, RegionPlan, RegionRef, RegionRule, RegionSource, RoutePlan, TargetPlan,
-    WrongDoor,
+    AccessPlan, ApiPlan, Authority, BackendPlan, CredentialPlan, CustomerPlan, DialectRef, HostPattern,
+    IdentityHeaders, IntrospectionPlan, IssuerPlan, LimitPlan, LimitRef, RealmPlan, RegionPlan, RegionRef,
+    RegionRule, RegionSource, RoutePlan, TargetPlan, TokenServicePlan, WrongDoor,
 };
-use crate::config::raw::{RawApi, RawCredential, RawHeaders, RawRegionRule, RawRegionSource, RawWrongDoor};
+use crate::config::raw::{RawApi, RawHeaders, RawRegionRule, RawRegionSource, RawWrongDoor};
 use crate::config::read::{At, Named};
 use crate::config::suggest;
 use crate::config::text;
 
 /// The sections that apis refer to, resolved.
 pub(super) struct World<'w> {
+    /// Can a call come by HTTPS: over TLS here, or by word of a trusted proxy?
+    pub https: bool,
     pub regions: &'w [RegionPlan],
     pub issuers: &'w [IssuerPlan],
+    pub customers: &'w [CustomerPlan],
+    pub realms: &'w [RealmPlan],
+    pub services: &'w [TokenServicePlan],
+    pub introspections: &'w [IntrospectionPlan],
     pub limits: &'w [LimitPlan],
     pub backends: &'w [BackendPlan],
 }
@@ -47,7 +56,11 @@ fn one(
         .dialects
         .find(&raw.dialect, scope.findings)
         .map_or(DialectRef::new(0), DialectRef::new);
-    let credentials = credentials(&raw.credentials, world, scope);
+    let session = raw
+        .session
+        .as_ref()
+        .and_then(|session| sessions::resolve(session, world, scope));
+    let credentials = credentials::resolve(&raw.credentials, at, world, scope);
     let limits = limits(&raw.limits.0, scope);
     let headers = headers(
         &raw.headers,
@@ -63,12 +76,15 @@ fn one(
         );
     }
     let inherited = Inherited {
-        api: raw,
-        mark: at.mark,
+        api: at,
+        session: session.as_ref().map(|session| session.realm),
         credentials: &credentials,
         limits: &limits,
     };
-    let routes = routes::resolve(&raw.routes.value, &inherited, world, scope);
+    let mut routes = routes::resolve(&raw.routes.value, &inherited, world, scope);
+    endpoints::fill_metadata(&mut routes, world.services);
+    unguarded(raw, &routes, scope);
+    scope_methods(raw, &routes, world, scope);
     let region = region(&raw.region, &routes, world, scope);
     reachable(name, &region, &hosts, &routes, world, scope);
     Some(ApiPlan {
@@ -78,8 +94,8 @@ fn one(
         headers,
         tenant_selector: raw.tenant_selector.as_ref().map(|at| at.value.0.clone()),
         region,
-        session: None,
-        scope_methods: false,
+        session,
+        scope_methods: raw.scope_methods.value,
         routes,
     })
 }
@@ -160,49 +176,6 @@ fn shown(pattern: &HostPattern) -> String {
         HostPattern::Suffix(suffix) => format!("*{suffix}"),
         HostPattern::Any => "*".to_owned(),
     }
-}
-
-/// The issuers of an ordered list of credentials. A token's own `iss` says which of them is asked, so no two may have the
-/// same one: which of two readings of a token's claims holds must not depend on which was asked before.
-pub(super) fn credentials(
-    raw: &[RawCredential],
-    world: &World<'_>,
-    scope: &mut Scope<'_>,
-) -> Vec<CredentialPlan> {
-    let plan = |issuer: IssuerRef| world.issuers.get(issuer.index());
-    let mut issuers: Vec<IssuerRef> = Vec::new();
-    for RawCredential::Bearer(name) in raw {
-        if let Some(index) = scope.issuers.find(name, scope.findings) {
-            let issuer = IssuerRef::new(index);
-            if issuers.contains(&issuer) {
-                scope.error(
-                    "duplicate",
-                    name.mark,
-                    format!("`{}` stands here twice", name.value),
-                    "remove one of them",
-                );
-                continue;
-            }
-            let same = (issuers.iter().filter_map(|other| plan(*other)))
-                .find(|other| plan(issuer).is_some_and(|new| new.issuer == other.issuer));
-            if let Some(other) = same {
-                scope.error(
-                    "contradiction",
-                    name.mark,
-                    format!(
-                        "`{}` and `{}` have the same `issuer`, so nothing tells which of them a token is for",
-                        name.value, other.name
-                    ),
-                    "make them one issuer with both audiences, or give each its own routes",
-                );
-            } else {
-                issuers.push(issuer);
-            }
-        }
-    }
-    (issuers.into_iter())
-        .map(|issuer| CredentialPlan::Bearer(Authority::Issuer(issuer)))
-        .collect()
 }
 
 /// A list of limits, each with the place that names it.
@@ -286,38 +259,87 @@ fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_
     }
 }
 
-/// The issuer that a credential is of, if it is of one.
-pub(super) fn issuer(credential: &CredentialPlan) -> Option<IssuerRef> {
-    match credential {
-        CredentialPlan::Bearer(Authority::Issuer(issuer)) => Some(*issuer),
-        CredentialPlan::Bearer(Authority::Service(_) | Authority::Introspection(_))
-        | CredentialPlan::Session
-        | CredentialPlan::Basic(_)
-        | CredentialPlan::ApiKey { .. } => None,
+/// The credentials that a route takes.
+fn taken(route: &RoutePlan) -> &[CredentialPlan] {
+    match &route.access {
+        AccessPlan::Public => &[],
+        AccessPlan::Required { credentials, .. } => credentials,
     }
 }
 
-/// The issuers that any of the routes accepts.
-fn issuers_of(routes: &[RoutePlan]) -> BTreeSet<IssuerRef> {
-    use crate::config::plan::AccessPlan;
-    routes
+/// Do calls by session change things, without anything that shows that they were meant?
+fn unguarded(raw: &RawApi, routes: &[RoutePlan], scope: &mut Scope<'_>) {
+    let Some(session) = &raw.session else { return };
+    // RFC 9110 section 9.2.1.
+    let is_safe =
+        |method: &Method| [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method);
+    let changes = |route: &RoutePlan| route.methods.is_empty() || !route.methods.iter().all(is_safe);
+    let found = routes
         .iter()
-        .flat_map(|route| match &route.access {
-            AccessPlan::Public => &[][..],
-            AccessPlan::Required { credentials, .. } => credentials.as_slice(),
-        })
-        .filter_map(issuer)
-        .collect()
+        .find(|route| changes(route) && taken(route).contains(&CredentialPlan::Session));
+    if let Some(route) = found
+        && session.value.csrf.is_none()
+        && !scope.findings.is_damaged(session.mark)
+    {
+        scope.findings.warning(
+            "no-csrf",
+            session.mark,
+            format!(
+                "the route `{}` takes sessions and changes things, and nothing shows that a call was meant",
+                route.name
+            ),
+            "add `csrf: {}`; without it another site can make a browser call in its user's name",
+        );
+    }
+}
+
+/// Scopes that are to let methods through, and nobody who has any.
+fn scope_methods(raw: &RawApi, routes: &[RoutePlan], world: &World<'_>, scope: &mut Scope<'_>) {
+    if !raw.scope_methods.value {
+        return;
+    }
+    let mut services: Vec<&TokenServicePlan> = Vec::new();
+    for credential in routes.iter().flat_map(taken) {
+        let service = match credential {
+            CredentialPlan::Bearer(Authority::Service(service)) | CredentialPlan::ApiKey { service, .. } => {
+                service
+            }
+            CredentialPlan::Bearer(Authority::Issuer(_) | Authority::Introspection(_))
+            | CredentialPlan::Session
+            | CredentialPlan::Basic(_) => continue,
+        };
+        services.extend(world.services.get(service.index()));
+    }
+    let mark = raw.scope_methods.mark;
+    if services.is_empty() && scope.findings.errors() == 0 {
+        scope.error(
+            "contradiction",
+            mark,
+            "`scope-methods` is about tokens of a token service, and no route of this api takes any",
+            "add `bearer: TOKEN-SERVICE` to `credentials`, or remove it",
+        );
+    }
+    if let Some(service) = services
+        .iter()
+        .find(|service| service.scopes.scopes().next().is_none())
+    {
+        scope.error(
+            "contradiction",
+            mark,
+            format!(
+                "the token service `{}` has no scopes, so its tokens let no method through",
+                service.name
+            ),
+            "add `scopes: { all: every }` to the token service, or remove `scope-methods`",
+        );
+    }
 }
 
 fn region(raw: &RawRegionRule, routes: &[RoutePlan], world: &World<'_>, scope: &mut Scope<'_>) -> RegionRule {
-    let issuers = issuers_of(routes);
-    let claim_mapped = issuers.iter().any(|issuer| {
-        world
-            .issuers
-            .get(issuer.index())
-            .is_some_and(|plan| plan.claims.region.is_some())
-    });
+    let mapping: Vec<_> = (routes.iter().flat_map(taken))
+        .filter_map(|credential| world.mapped(credential))
+        .collect();
+    let claim_mapped = mapping.iter().any(|(_, claims)| claims.region.is_some());
     let mut from = Vec::new();
     match &raw.from {
         Some(list) => {
@@ -327,7 +349,7 @@ fn region(raw: &RawRegionRule, routes: &[RoutePlan], world: &World<'_>, scope: &
                     RawRegionSource::Directory => RegionSource::Directory,
                     RawRegionSource::Host => RegionSource::Host,
                 };
-                if source.value == RawRegionSource::Claim && !claim_mapped && !issuers.is_empty() {
+                if source.value == RawRegionSource::Claim && !claim_mapped && !mapping.is_empty() {
                     scope.error(
                         "claim-not-mapped",
                         source.mark,

@@ -230,7 +230,8 @@ pub(super) fn field_name(name: &At<String>, scope: &mut Scope<'_>) -> Option<Hea
     }
 }
 
-fn field_value(value: &At<String>, scope: &mut Scope<'_>) -> Option<HeaderValue> {
+/// The value of a field of an answer.
+pub(super) fn field_value(value: &At<String>, scope: &mut Scope<'_>) -> Option<HeaderValue> {
     let found = HeaderValue::from_str(&value.value).ok();
     if found.is_none() {
         scope.findings.error(

@@ -58,7 +58,8 @@ fn one(
     })
 }
 
-fn grant(id: &At<String>, raw: &RawTenant, scope: &mut Scope<'_>) -> Option<TenantGrant> {
+/// What a provider or a user may do at a tenant.
+pub(super) fn grant(id: &At<String>, raw: &RawTenant, scope: &mut Scope<'_>) -> Option<TenantGrant> {
     let region = raw
         .region
         .as_ref()

@@ -4,7 +4,7 @@ use super::material::{self, PublicKeys};
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{Algorithm, ClaimsPlan, IssuerPlan, KeySource, KeyUrl};
-use crate::config::raw::{RawIssuer, RawKeys};
+use crate::config::raw::{RawClaims, RawIssuer, RawKeys};
 use crate::config::read::{At, Named};
 
 pub(super) fn resolve(raw: &Named<At<RawIssuer>>, scope: &mut Scope<'_>) -> Vec<IssuerPlan> {
@@ -62,7 +62,6 @@ fn one(name: &At<String>, raw: &At<RawIssuer>, scope: &mut Scope<'_>) -> Option<
     } else if keys.len() == issuer.keys.value.0.len() {
         match_algorithms(&algorithms, issuer, scope);
     }
-    let claims = &issuer.claims;
     Some(IssuerPlan {
         name: material::name(name, "issuer", scope)?,
         issuer: issuer.issuer.0.clone(),
@@ -75,19 +74,24 @@ fn one(name: &At<String>, raw: &At<RawIssuer>, scope: &mut Scope<'_>) -> Option<
             .collect(),
         algorithms,
         keys,
-        claims: ClaimsPlan {
-            subject: claims.subject.0.clone(),
-            customer: claims.customer.as_ref().map(|claim| claim.0.clone()),
-            tenant: claims.tenant.as_ref().map(|claim| claim.0.clone()),
-            tenants: claims.tenants.as_ref().map(|claim| claim.0.clone()),
-            region: claims.region.as_ref().map(|claim| claim.value.0.clone()),
-            scope: Some(claims.scope.0.clone()),
-            roles: claims.roles.as_ref().map(|claim| claim.0.clone()),
-        },
+        claims: claims(&issuer.claims),
         leeway: issuer.leeway.0,
         types: issuer.types.0.iter().map(|name| name.0.clone()).collect(),
         cache: issuer.cache as usize,
     })
+}
+
+/// Which claim means what.
+pub(super) fn claims(raw: &RawClaims) -> ClaimsPlan {
+    ClaimsPlan {
+        subject: raw.subject.0.clone(),
+        customer: raw.customer.as_ref().map(|claim| claim.0.clone()),
+        tenant: raw.tenant.as_ref().map(|claim| claim.0.clone()),
+        tenants: raw.tenants.as_ref().map(|claim| claim.0.clone()),
+        region: raw.region.as_ref().map(|claim| claim.value.0.clone()),
+        scope: Some(raw.scope.0.clone()),
+        roles: raw.roles.as_ref().map(|claim| claim.0.clone()),
+    }
 }
 
 /// HS256 and a secret belong together; every other algorithm needs another source.
@@ -199,7 +203,7 @@ fn url(keys: &RawKeys, scope: &mut Scope<'_>) -> Option<KeyUrl> {
     })
 }
 
-fn is_loopback(uri: &http::Uri) -> bool {
+pub(super) fn is_loopback(uri: &http::Uri) -> bool {
     let host = uri
         .host()
         .unwrap_or_default()

@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::scope::Scope;
 use crate::base::secret::Secret;
@@ -11,7 +12,7 @@ use crate::config::node::Mark;
 use crate::config::raw::RawSecret;
 use crate::config::read::At;
 use crate::config::source::reason;
-use crate::config::text::FilePath;
+use crate::config::text::{FilePath, Length, Variable};
 use crate::identity::ids::BadId;
 
 /// Largest key, certificate or secret file, in bytes.
@@ -148,40 +149,22 @@ fn check_jwk(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Where a text stands that is not in the configuration itself.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'r> {
+    /// In this file.
+    File(&'r At<FilePath>),
+    /// In this variable.
+    Environment(&'r At<Variable>),
+}
+
 /// The secret itself. It is in no message; neither is a text that may be it.
 pub(super) fn secret(raw: &At<RawSecret>, scope: &mut Scope<'_>) -> Option<Secret> {
-    let (mut bytes, mark, from) = match &raw.value {
-        RawSecret::File(file) => {
-            let path = scope.path(file);
-            (
-                bytes(&path, file, scope)?,
-                file.mark,
-                format!("the file `{}`", file.shown(path.display())),
-            )
-        }
-        RawSecret::Environment(variable) => {
-            let name = &variable.value.0;
-            let from = if is_variable_name(name) {
-                format!("the environment variable `{}`", variable.shown(name))
-            } else {
-                "the environment variable named here".to_owned()
-            };
-            let Some(value) = (scope.environment)(name) else {
-                let hint = "set it to the secret, at least 32 bytes";
-                scope.error(
-                    "variable-not-set",
-                    variable.mark,
-                    format!("{from} is not set"),
-                    hint,
-                );
-                return None;
-            };
-            (value.into_bytes(), variable.mark, from)
-        }
+    let source = match &raw.value {
+        RawSecret::File(file) => Source::File(file),
+        RawSecret::Environment(variable) => Source::Environment(variable),
     };
-    while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-        bytes.pop();
-    }
+    let (bytes, mark, from) = bytes_of(source, "set it to the secret, at least 32 bytes", scope)?;
     if bytes.len() < SHORTEST_SECRET {
         let message = format!(
             "the secret in {from} has {} bytes; HS256 needs at least 32",
@@ -196,6 +179,119 @@ pub(super) fn secret(raw: &At<RawSecret>, scope: &mut Scope<'_>) -> Option<Secre
         return None;
     }
     Some(Secret::new(bytes))
+}
+
+/// A text from a file or a variable, without the line ends at its end: the text, where it is named, and how to call it. The text
+/// is in no message. `hint` is for a variable that is not set.
+pub(super) fn text_of(
+    source: Source<'_>,
+    hint: &str,
+    scope: &mut Scope<'_>,
+) -> Option<(String, Mark, String)> {
+    let (bytes, mark, from) = bytes_of(source, hint, scope)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Some((text, mark, from)),
+        Err(_) => {
+            scope.error("bad-file", mark, format!("{from} holds no text"), hint);
+            None
+        }
+    }
+}
+
+fn bytes_of(source: Source<'_>, hint: &str, scope: &mut Scope<'_>) -> Option<(Vec<u8>, Mark, String)> {
+    let (mut bytes, mark, from) = match source {
+        Source::File(file) => {
+            let path = scope.path(file);
+            (
+                bytes(&path, file, scope)?,
+                file.mark,
+                format!("the file `{}`", file.shown(path.display())),
+            )
+        }
+        Source::Environment(variable) => {
+            let name = &variable.value.0;
+            let from = if is_variable_name(name) {
+                format!("the environment variable `{}`", variable.shown(name))
+            } else {
+                "the environment variable named here".to_owned()
+            };
+            let Some(value) = (scope.environment)(name) else {
+                scope.error(
+                    "variable-not-set",
+                    variable.mark,
+                    format!("{from} is not set"),
+                    hint,
+                );
+                return None;
+            };
+            (value.into_bytes(), variable.mark, from)
+        }
+    };
+    while matches!(bytes.last(), Some(b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    Some((bytes, mark, from))
+}
+
+/// A span that is kept and told in seconds.
+pub(super) fn whole_seconds(name: &str, length: &At<Length>, scope: &mut Scope<'_>) -> Duration {
+    let span = length.value.0;
+    if span.subsec_nanos() != 0 {
+        scope.error(
+            "bad-value",
+            length.mark,
+            format!("`{name}` is whole seconds"),
+            "write it without `ms`",
+        );
+    }
+    span
+}
+
+/// A file that is made when it is missing; its folder is not. It is not watched: the gateway writes it itself.
+pub(super) fn written(file: &At<FilePath>, scope: &mut Scope<'_>) -> PathBuf {
+    let path = scope.unwatched_path(file);
+    if path.is_dir() {
+        scope.error(
+            "bad-file",
+            file.mark,
+            format!("`{}` is a directory", file.shown(path.display())),
+            "name the file in it",
+        );
+    } else {
+        folder_of(&path, file, scope);
+    }
+    path
+}
+
+/// A folder that is made when it is missing; the one that it stands in is not.
+pub(super) fn written_folder(folder: &At<FilePath>, scope: &mut Scope<'_>) -> PathBuf {
+    let path = scope.unwatched_path(folder);
+    if path.is_file() {
+        scope.error(
+            "bad-file",
+            folder.mark,
+            format!("`{}` is a file", folder.shown(path.display())),
+            "name the folder that it stands in, or a new one",
+        );
+    } else if !path.is_dir() {
+        folder_of(&path, folder, scope);
+    }
+    path
+}
+
+fn folder_of(path: &Path, named: &At<FilePath>, scope: &mut Scope<'_>) {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
+    if !folder.is_dir() {
+        scope.error(
+            "folder-missing",
+            named.mark,
+            format!("the folder of `{}` is not there", named.shown(path.display())),
+            "make it, so that the gateway's user can write to it",
+        );
+    }
 }
 
 fn text(path: &Path, file: &At<FilePath>, scope: &mut Scope<'_>) -> Option<String> {

@@ -1,9 +1,13 @@
 //! From raw types to the plan: every name found, every rule that spans several keys checked, everything wrong reported.
 
+mod accounts;
+mod answers;
 mod apis;
 mod backends;
+mod credentials;
 mod customers;
 mod dialects;
+mod endpoints;
 mod issuers;
 mod limits;
 mod listeners;
@@ -12,13 +16,15 @@ mod rewrite;
 mod routes;
 mod scope;
 mod server;
+mod services;
+mod sessions;
 mod telemetry;
 
 use std::path::PathBuf;
 
 use super::findings::Findings;
 use super::node::Node;
-use super::plan::{Plan, StorePlan};
+use super::plan::{ListenerMode, Plan};
 use super::raw::RawRoot;
 use super::shape;
 use super::source::Files;
@@ -53,12 +59,6 @@ pub(super) fn plan(
         regions.iter().map(|r| r.name.as_str()),
     );
     let issuers = issuers::resolve(&raw.issuers, &mut scope);
-    scope.issuers = Names::new(
-        "issuer",
-        "issuers",
-        &declared.issuers,
-        issuers.iter().map(|i| i.name.as_str()),
-    );
     let limits = limits::resolve(&raw.limits, &mut scope);
     scope.limits = Names::new(
         "limit",
@@ -74,6 +74,34 @@ pub(super) fn plan(
         raw.plans.0.iter().map(|(name, _)| name.value.as_str()),
     );
     let customers = customers::resolve(&raw.customers, &plans, &limits, &mut scope);
+    services::names_in_common(&raw, &mut scope);
+    let store = accounts::store(&raw.store, &raw.realms, &mut scope);
+    let realms = accounts::resolve(&raw.realms, &store, &customers, &mut scope);
+    scope.realms = Names::new(
+        "realm",
+        "realms",
+        &declared.realms,
+        realms.iter().map(|r| r.name.as_str()),
+    );
+    let token_services = services::resolve(&raw.token_services, &mut scope);
+    scope.services = Names::new(
+        "token service",
+        "token-services",
+        &declared.services,
+        token_services.iter().map(|s| s.name.as_str()),
+    );
+    services::check_application_scopes(&raw.realms, &realms, &token_services, &mut scope);
+    let introspections = services::introspections(&raw.introspections, &mut scope);
+    scope.authorities = Names::joined(
+        &[
+            ("issuer", "issuers", &declared.issuers),
+            ("token service", "token-services", &declared.services),
+            ("introspection", "introspections", &declared.introspections),
+        ],
+        (issuers.iter().map(|i| i.name.as_str()))
+            .chain(token_services.iter().map(|s| s.name.as_str()))
+            .chain(introspections.iter().map(|i| i.name.as_str())),
+    );
     let backends = backends::resolve(&raw.backends, &mut scope);
     scope.backends = Names::new(
         "backend",
@@ -88,9 +116,15 @@ pub(super) fn plan(
         &declared.dialects,
         dialects.iter().map(|d| d.name.as_str()),
     );
+    let has_tls = listeners.iter().any(|l| matches!(l.mode, ListenerMode::Tls(_)));
     let world = apis::World {
+        https: has_tls || !server.trusted_proxies.is_empty(),
         regions: &regions,
         issuers: &issuers,
+        customers: &customers,
+        realms: &realms,
+        services: &token_services,
+        introspections: &introspections,
         limits: &limits,
         backends: &backends,
     };
@@ -115,10 +149,10 @@ pub(super) fn plan(
         admin,
         regions,
         issuers,
-        store: StorePlan::Memory,
-        realms: Vec::new(),
-        services: Vec::new(),
-        introspections: Vec::new(),
+        store,
+        realms,
+        services: token_services,
+        introspections,
         limits,
         customers,
         backends,
@@ -135,6 +169,9 @@ pub(super) fn plan(
 pub(super) struct Declared {
     regions: Vec<String>,
     issuers: Vec<String>,
+    realms: Vec<String>,
+    services: Vec<String>,
+    introspections: Vec<String>,
     limits: Vec<String>,
     plans: Vec<String>,
     backends: Vec<String>,
@@ -149,6 +186,9 @@ impl Declared {
         Declared {
             regions: shape::names(root, "regions"),
             issuers: shape::names(root, "issuers"),
+            realms: shape::names(root, "realms"),
+            services: shape::names(root, "token-services"),
+            introspections: shape::names(root, "introspections"),
             limits: shape::names(root, "limits"),
             plans: shape::names(root, "plans"),
             backends: shape::names(root, "backends"),

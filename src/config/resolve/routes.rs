@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use http::{HeaderValue, Method};
 
-use super::apis::{World, credentials, issuer, limits};
+use super::apis::{World, limits};
 use super::backends::answer;
+use super::credentials;
+use super::endpoints::{self, Here, Plain};
 use super::rewrite;
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
     AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef,
-    RoutePlan, TargetPlan,
+    ParameterPlaces, RealmRef, RoutePlan, TargetPlan,
 };
 use crate::config::raw::{RawApi, RawItems, RawRoute, RawTarget};
 use crate::config::read::At;
@@ -19,8 +21,9 @@ use crate::identity::RouteName;
 
 /// What routes get from their api.
 pub(super) struct Inherited<'a> {
-    pub api: &'a RawApi,
-    pub mark: Mark,
+    pub api: &'a At<RawApi>,
+    /// Whose sessions the api has, if it has good ones.
+    pub session: Option<RealmRef>,
     pub credentials: &'a [CredentialPlan],
     pub limits: &'a [At<LimitRef>],
 }
@@ -55,22 +58,37 @@ fn one(
         .collect();
     conflicts(raw, &methods, paths, scope);
     let access = access(at, inherited, world, scope);
+    let here = Here {
+        route: at,
+        access: &access,
+        inherited,
+        world,
+    };
+    let target = target(here, scope);
+    // A target that is wrong has been reported; what it would have said of the client is not known.
+    let names_client = target
+        .as_ref()
+        .is_none_or(|target| target.client_source().is_some());
     let limits = match &raw.limits {
         Some(own) => {
             let own = limits(&own.0, scope);
-            check_limits(&own, &access, Own::Yes, world, scope);
+            check_limits(&own, &access, (Own::Yes, names_client), world, scope);
             own
         }
         None => {
             let mut own = inherited.limits.to_vec();
             // Nobody is known on a public route: what counts by identity is not inherited there.
-            own.retain(|limit| access != AccessPlan::Public || !by_identity(limit.value, world));
-            check_limits(&own, &access, Own::Inherited, world, scope);
+            own.retain(|limit| {
+                access != AccessPlan::Public || by_whom(limit.value, names_client, world).is_none()
+            });
+            check_limits(&own, &access, (Own::Inherited, names_client), world, scope);
             own
         }
     };
+    if let Some(target) = &target {
+        unseen_client(target, &limits, world, scope);
+    }
     check_claims(at, inherited, &access, world, scope);
-    let target = target(raw, scope);
     let name = name(at, &methods, names, scope);
     let items = raw.items.as_ref().and_then(|items| item_cap(items, scope));
     Some(RoutePlan {
@@ -80,7 +98,11 @@ fn one(
         access,
         limits: limits.iter().map(|limit| limit.value).collect(),
         items,
-        body_limit: raw.body_limit.as_ref().unwrap_or(&inherited.api.body_limit).0,
+        body_limit: raw
+            .body_limit
+            .as_ref()
+            .unwrap_or(&inherited.api.value.body_limit)
+            .0,
         deprecated: raw.deprecated.as_ref().and_then(|day| {
             // RFC 9745 section 2.1: an Item Structured Field of type Date.
             HeaderValue::try_from(format!("@{}", day.0)).ok()
@@ -194,11 +216,11 @@ fn access(
         return AccessPlan::Public;
     }
     let credentials = match &raw.credentials {
-        Some(own) => credentials(&own.value, world, scope),
+        Some(own) => credentials::resolve(&own.value, inherited.api, world, scope),
         None => inherited.credentials.to_vec(),
     };
-    let Some(access) = raw.access.as_ref().or(inherited.api.access.as_ref()) else {
-        if !scope.findings.is_damaged(at.mark) && !scope.findings.is_damaged(inherited.mark) {
+    let Some(access) = raw.access.as_ref().or(inherited.api.value.access.as_ref()) else {
+        if !scope.findings.is_damaged(at.mark) && !scope.findings.is_damaged(inherited.api.mark) {
             scope.error(
                 "no-access",
                 at.mark,
@@ -220,9 +242,9 @@ fn access(
     };
     let none_named = match &raw.credentials {
         Some(own) => own.value.is_empty(),
-        None => inherited.api.credentials.is_empty(),
+        None => inherited.api.value.credentials.is_empty(),
     };
-    if none_named && !scope.findings.is_damaged(inherited.mark) {
+    if none_named && !scope.findings.is_damaged(inherited.api.mark) {
         scope.error(
             "no-credentials",
             raw.credentials.as_ref().map_or(at.mark, |own| own.mark),
@@ -249,20 +271,22 @@ enum Own {
     Inherited,
 }
 
-fn by_identity(limit: LimitRef, world: &World<'_>) -> bool {
-    world.limits.get(limit.index()).is_some_and(|limit| {
-        limit.per.iter().any(|key| match key {
-            LimitKey::Customer | LimitKey::Tenant | LimitKey::Subject | LimitKey::Client => true,
-            LimitKey::Address | LimitKey::Route => false,
-        })
+/// What of a limit's key is not known on a public route. Some targets are told which application a call is for before
+/// anybody is known.
+fn by_whom(limit: LimitRef, names_client: bool, world: &World<'_>) -> Option<LimitKey> {
+    let limit = world.limits.get(limit.index())?;
+    limit.per.iter().copied().find(|key| match key {
+        LimitKey::Customer | LimitKey::Tenant | LimitKey::Subject => true,
+        LimitKey::Client => !names_client,
+        LimitKey::Address | LimitKey::Route => false,
     })
 }
 
-/// A limit that counts by a claim needs every issuer of the route to map that claim.
+/// A limit that counts by a claim needs everybody who vouches on the route to map that claim.
 fn check_limits(
     limits: &[At<LimitRef>],
     access: &AccessPlan,
-    own: Own,
+    (own, names_client): (Own, bool),
     world: &World<'_>,
     scope: &mut Scope<'_>,
 ) {
@@ -271,8 +295,17 @@ fn check_limits(
             continue;
         };
         let AccessPlan::Required { credentials, .. } = access else {
-            if own == Own::Yes && by_identity(at.value, world) {
-                scope.error(
+            match by_whom(at.value, names_client, world).filter(|_| own == Own::Yes) {
+                Some(LimitKey::Client) => scope.error(
+                    "limit-needs-identity",
+                    at.mark,
+                    format!(
+                        "the limit `{}` counts by client, and a call of this route does not say for which it is",
+                        limit.name
+                    ),
+                    "add `client: { query: client_id }` to a sign-in, or use a limit `per: address`",
+                ),
+                Some(_) => scope.error(
                     "limit-needs-identity",
                     at.mark,
                     format!(
@@ -280,7 +313,8 @@ fn check_limits(
                         limit.name
                     ),
                     "use a limit `per: address`, or ask for `access`",
-                );
+                ),
+                None => {}
             }
             continue;
         };
@@ -292,17 +326,51 @@ fn check_limits(
                 }),
                 LimitKey::Subject | LimitKey::Client | LimitKey::Address | LimitKey::Route => continue,
             };
-            missing_claim(credentials, world, mapped, |issuer| {
+            missing_claim(credentials, world, mapped, |who| {
                 scope.error(
                     "claim-not-mapped",
                     at.mark,
                     format!(
-                        "the limit `{}` counts per {claim}, but the issuer `{issuer}` maps no such claim",
+                        "the limit `{}` counts per {claim}, but {who} maps no such claim",
                         limit.name
                     ),
                     format!("add `claims: {{ {claim}: NAME }}` to the issuer"),
                 );
             });
+        }
+    }
+}
+
+/// Limits are spent before a body is read: of a form's client nothing is known then but what HTTP Basic says.
+fn unseen_client(target: &TargetPlan, limits: &[At<LimitRef>], world: &World<'_>, scope: &mut Scope<'_>) {
+    let form_only = match target {
+        TargetPlan::Token(plan) => plan.parameters == ParameterPlaces::Form,
+        TargetPlan::Revoke(_) | TargetPlan::Introspect(_) => true,
+        TargetPlan::Backend { .. }
+        | TargetPlan::Respond(_)
+        | TargetPlan::Gone
+        | TargetPlan::SignIn(_)
+        | TargetPlan::SignOut(_)
+        | TargetPlan::Authorize(_)
+        | TargetPlan::AuthorizeStep(_)
+        | TargetPlan::MintClient(_)
+        | TargetPlan::Metadata(_)
+        | TargetPlan::Keys(_)
+        | TargetPlan::DeleteToken(_) => false,
+    };
+    for at in limits.iter().filter(|_| form_only) {
+        if let Some(limit) = world.limits.get(at.value.index())
+            && limit.per.contains(&LimitKey::Client)
+        {
+            scope.findings.warning(
+                "limit-needs-identity",
+                at.mark,
+                format!(
+                    "the limit `{}` counts by client, and here only clients that use HTTP Basic say who they are before the body is read",
+                    limit.name
+                ),
+                "add a limit `per: address` for the others",
+            );
         }
     }
 }
@@ -313,11 +381,12 @@ fn missing_claim(
     mapped: fn(&ClaimsPlan) -> bool,
     mut report: impl FnMut(&str),
 ) {
-    for issuer in credentials.iter().filter_map(issuer) {
-        if let Some(plan) = world.issuers.get(issuer.index())
-            && !mapped(&plan.claims)
-        {
-            report(plan.name.as_str());
+    for (who, claims) in credentials
+        .iter()
+        .filter_map(|credential| world.mapped(credential))
+    {
+        if !mapped(claims) {
+            report(&who);
         }
     }
 }
@@ -339,18 +408,18 @@ fn check_claims(
     else {
         return;
     };
-    let headers = &inherited.api.headers;
+    let headers = &inherited.api.value.headers;
     if let Some(header) = &headers.customer {
         missing_claim(
             credentials,
             world,
             |claims| claims.customer.is_some(),
-            |issuer| {
+            |who| {
                 scope.error(
                     "claim-not-mapped",
                     header.mark,
                     format!(
-                        "`{}` carries the customer, but the issuer `{issuer}` maps no such claim",
+                        "`{}` carries the customer, but {who} maps no such claim",
                         header.value.0
                     ),
                     "add `claims: { customer: NAME }` to the issuer",
@@ -363,12 +432,12 @@ fn check_claims(
             credentials,
             world,
             |claims| claims.tenant.is_some() || claims.customer.is_some(),
-            |issuer| {
+            |who| {
                 scope.error(
                     "claim-not-mapped",
                     header.mark,
                     format!(
-                        "`{}` carries the tenant, but the issuer `{issuer}` maps neither tenant nor customer",
+                        "`{}` carries the tenant, but {who} maps neither tenant nor customer",
                         header.value.0
                     ),
                     "add `claims: { tenant: NAME }` to the issuer",
@@ -376,15 +445,15 @@ fn check_claims(
             },
         );
     }
-    if let Some(selector) = &inherited.api.tenant_selector {
+    if let Some(selector) = &inherited.api.value.tenant_selector {
         let any = |claims: &ClaimsPlan| {
             claims.customer.is_some() || claims.tenant.is_some() || claims.tenants.is_some()
         };
-        missing_claim(credentials, world, any, |issuer| {
+        missing_claim(credentials, world, any, |who| {
             scope.error(
                 "claim-not-mapped",
                 selector.mark,
-                format!("the issuer `{issuer}` maps no claim that could allow a tenant, so `tenant-selector` always refuses"),
+                format!("{who} maps no claim that could allow a tenant, so `tenant-selector` always refuses"),
                 "add `claims: { customer: NAME }` or `{ tenants: NAME }` to the issuer",
             );
         });
@@ -394,18 +463,18 @@ fn check_claims(
             .value
             .access
             .as_ref()
-            .or(inherited.api.access.as_ref())
+            .or(inherited.api.value.access.as_ref())
             .map_or(at.mark, |access| access.mark);
         missing_claim(
             credentials,
             world,
             |claims| claims.roles.is_some(),
-            |issuer| {
+            |who| {
                 // A warning: tenants of the file can give roles that no token has.
                 scope.findings.warning(
                     "claim-not-mapped",
                     mark,
-                    format!("roles are asked for, but the issuer `{issuer}` maps no claim with roles"),
+                    format!("roles are asked for, but {who} maps no claim with roles"),
                     "add `claims: { roles: NAME }` to the issuer",
                 );
             },
@@ -434,18 +503,18 @@ fn item_cap(at: &At<RawItems>, scope: &mut Scope<'_>) -> Option<ItemCapPlan> {
     })
 }
 
-fn target(raw: &RawRoute, scope: &mut Scope<'_>) -> Option<TargetPlan> {
-    let rewritten = raw.rewrite.as_ref();
-    let only_backends = |scope: &mut Scope<'_>| {
-        if let Some(rewrite) = rewritten {
-            scope.error(
-                "contradiction",
-                rewrite.mark,
-                "`rewrite` is for calls to a backend",
-                "remove it, or write `to: { backend: NAME }`",
-            );
-        }
-    };
+fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+    let raw = &here.route.value;
+    if let Some(rewrite) = &raw.rewrite
+        && !matches!(raw.to.value, RawTarget::Backend(_))
+    {
+        scope.error(
+            "contradiction",
+            rewrite.mark,
+            "`rewrite` is for calls to a backend",
+            "remove it, or write `to: { backend: NAME }`",
+        );
+    }
     match &raw.to.value {
         RawTarget::Backend(name) => {
             let rewrite = rewrite::resolve(raw, scope);
@@ -455,13 +524,18 @@ fn target(raw: &RawRoute, scope: &mut Scope<'_>) -> Option<TargetPlan> {
                 rewrite,
             })
         }
-        RawTarget::Respond(respond) => {
-            only_backends(scope);
-            Some(TargetPlan::Respond(answer(respond, scope)))
-        }
-        RawTarget::Gone => {
-            only_backends(scope);
-            Some(TargetPlan::Gone)
-        }
+        RawTarget::Respond(respond) => Some(TargetPlan::Respond(answer(respond, scope))),
+        RawTarget::Gone => Some(TargetPlan::Gone),
+        RawTarget::SignIn(sign_in) => endpoints::sign_in(sign_in, here, scope),
+        RawTarget::SignOut(sign_out) => endpoints::sign_out(sign_out, here, scope),
+        RawTarget::Authorize(service) => endpoints::plain(Plain::Authorize, service, here, scope),
+        RawTarget::AuthorizeStep(step) => endpoints::authorize_step(step, here, scope),
+        RawTarget::MintClient(mint) => endpoints::mint_client(mint, here, scope),
+        RawTarget::Token(token) => endpoints::token(token, here, scope),
+        RawTarget::Revoke(service) => endpoints::plain(Plain::Revoke, service, here, scope),
+        RawTarget::DeleteToken(delete) => endpoints::delete_token(delete, here, scope),
+        RawTarget::Introspect(service) => endpoints::plain(Plain::Introspect, service, here, scope),
+        RawTarget::Metadata(service) => endpoints::plain(Plain::Metadata, service, here, scope),
+        RawTarget::Keys(service) => endpoints::plain(Plain::Keys, service, here, scope),
     }
 }

@@ -16,7 +16,10 @@ pub(super) struct Scope<'a> {
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     pub findings: &'a mut Findings,
     pub regions: Names,
-    pub issuers: Names,
+    pub realms: Names,
+    pub services: Names,
+    /// Issuers, token services and introspections, in this order.
+    pub authorities: Names,
     pub limits: Names,
     pub plans: Names,
     pub backends: Names,
@@ -36,7 +39,9 @@ impl<'a> Scope<'a> {
             environment,
             findings,
             regions: Names::default(),
-            issuers: Names::default(),
+            realms: Names::default(),
+            services: Names::default(),
+            authorities: Names::default(),
             limits: Names::default(),
             plans: Names::default(),
             backends: Names::default(),
@@ -103,8 +108,10 @@ impl<'a> Scope<'a> {
 /// The names of one section.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    kind: &'static str,
-    section: &'static str,
+    /// What it is called, in the singular.
+    kind: String,
+    /// Where it is declared, quoted.
+    section: String,
     /// In the file's order, broken ones too.
     declared: Vec<String>,
     /// Index in the plan.
@@ -113,8 +120,8 @@ pub(super) struct Names {
 
 impl Names {
     pub(in crate::config) fn new<'n>(
-        kind: &'static str,
-        section: &'static str,
+        kind: &str,
+        section: &str,
         declared: &[String],
         good: impl Iterator<Item = &'n str>,
     ) -> Names {
@@ -132,10 +139,41 @@ impl Names {
             .collect();
         declared.extend(builtin);
         Names {
-            kind,
-            section,
+            kind: kind.to_owned(),
+            section: format!("`{section}:`"),
             declared,
             index,
+        }
+    }
+
+    /// Several sections as one: `parts` are kind, section and declared names; only those that declare some are spoken of, or
+    /// the first.
+    pub(in crate::config) fn joined<'n>(
+        parts: &[(&str, &str, &[String])],
+        good: impl Iterator<Item = &'n str>,
+    ) -> Names {
+        let declared: Vec<String> = parts
+            .iter()
+            .flat_map(|(_, _, names)| names.iter().cloned())
+            .collect();
+        let spoken: Vec<_> = match parts
+            .iter()
+            .filter(|(_, _, names)| !names.is_empty())
+            .collect::<Vec<_>>()
+        {
+            some if some.is_empty() => parts.iter().take(1).collect(),
+            some => some,
+        };
+        let kinds: Vec<&str> = spoken.iter().map(|(kind, _, _)| *kind).collect();
+        let sections: Vec<String> = spoken
+            .iter()
+            .map(|(_, section, _)| format!("`{section}:`"))
+            .collect();
+        let names = Names::new("", "", &declared, good);
+        Names {
+            kind: kinds.join(" or "),
+            section: sections.join(" and "),
+            ..names
         }
     }
 
@@ -155,9 +193,14 @@ impl Names {
             suggest::did_you_mean(&name.value, known())
         );
         let hint = if self.declared.is_empty() {
-            format!("`{}:` declares none", self.section)
+            format!("{} declares none", self.section)
         } else {
-            format!("`{}:` has {}", self.section, suggest::list(known()))
+            let has = if self.section.contains(" and ") {
+                "have"
+            } else {
+                "has"
+            };
+            format!("{} {has} {}", self.section, suggest::list(known()))
         };
         findings.error_with("unknown-name", name.mark, message, hint);
         None

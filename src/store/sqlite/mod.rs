@@ -34,7 +34,7 @@ use self::open::Pages;
 use self::reader::Question;
 use self::touches::{Room, Touches};
 use self::transaction::Tx;
-use self::writer::{Order, Work, Writer};
+use self::writer::{Order, Trouble, Work, Writer};
 use super::backend::{
     ApplicationFilter, AuditFilter, Backend, Existing, FamilyFilter, Holder, PageSize, Paging, Pending,
     PresentedCode, PresentedRefresh, StandingOf, SweepPlan, UserFilter,
@@ -251,6 +251,7 @@ impl Start {
             cursor,
             data_version,
             pages,
+            trouble: Trouble::default(),
         })
     }
 }

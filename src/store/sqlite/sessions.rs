@@ -43,8 +43,10 @@ pub(super) fn live(
     digest: Digest,
     now: UnixTime,
 ) -> Result<Option<Session>, StoreError> {
+    // Looked at before the file: a use that is written down between the two is in the file by then.
+    let seen = touches.last_seen(&digest, UnixTime(i64::MIN));
     let session = held(connection, realm, digest)?.map(|mut session| {
-        session.last_seen = touches.last_seen(&digest, session.last_seen);
+        session.last_seen = session.last_seen.max(seen);
         session
     });
     Ok(session.filter(|session| session.is_live(now)))

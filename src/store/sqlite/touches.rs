@@ -79,6 +79,12 @@ impl Touches {
         waiting.since = (!waiting.seen.is_empty()).then(Instant::now);
     }
 
+    /// They could not be written down; the next time is not at once.
+    pub(super) fn put_off(&self) {
+        let mut waiting = self.lock();
+        waiting.since = (!waiting.seen.is_empty()).then(Instant::now);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

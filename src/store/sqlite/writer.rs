@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -26,6 +26,9 @@ const POLL: Duration = Duration::from_millis(200);
 /// Pages of the write-ahead log (16 MiB) after which they are carried over into the file. Done after answers were given, so
 /// that nobody waits for it but who comes next.
 const CHECKPOINT_PAGES: u32 = 4_096;
+
+/// How often the log is reminded of commits that fail.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// What the queue holds.
 pub(super) enum Order {
@@ -124,6 +127,43 @@ pub(super) struct Writer {
     pub(super) data_version: i64,
     /// Pages in the write-ahead log.
     pub(super) pages: Pages,
+    /// Since when commits fail.
+    pub(super) trouble: Trouble,
+}
+
+/// Says in the log that commits fail, and that they do no longer; not for each of them.
+#[derive(Default)]
+pub(super) struct Trouble(Option<Failing>);
+
+struct Failing {
+    commits: u64,
+    said: Instant,
+}
+
+impl Trouble {
+    fn note(&mut self, committed: &Result<(), StoreError>) {
+        match (committed, &mut self.0) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(failing)) => {
+                tracing::info!(failed = failing.commits, "the store commits again");
+                self.0 = None;
+            }
+            (Err(error), None) => {
+                tracing::error!(%error, "the store cannot commit; what must be stored is refused");
+                self.0 = Some(Failing {
+                    commits: 1,
+                    said: Instant::now(),
+                });
+            }
+            (Err(error), Some(failing)) => {
+                failing.commits += 1;
+                if failing.said.elapsed() >= SAY_AGAIN {
+                    failing.said = Instant::now();
+                    tracing::error!(%error, failed = failing.commits, "the store still cannot commit");
+                }
+            }
+        }
+    }
 }
 
 impl Writer {
@@ -149,6 +189,7 @@ impl Writer {
             if self.touches.are_due()
                 && let Err(error) = self.write_touches()
             {
+                self.touches.put_off();
                 tracing::warn!(%error, "the use of sessions could not be written down");
             }
             self.checkpoint();
@@ -178,10 +219,12 @@ impl Writer {
             return;
         }
         let committed = self.try_commit(&mut group);
-        if let Err(error) = &committed {
+        if committed.is_err() {
             self.roll_back();
-            tracing::warn!(%error, operations = group.len(), "the store could not commit");
+            // Whoever holds the file may have changed something in it.
+            self.look_around();
         }
+        self.trouble.note(&committed);
         let is_full = |error: &StoreError| {
             matches!(
                 error,

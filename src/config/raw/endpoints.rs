@@ -1,0 +1,308 @@
+//! What an api has for those who sign in, as it is written: credentials, sessions, and the targets that answer themselves.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::read::{At, Json, Named, OneOrMany};
+use crate::config::text::{Field, NonEmpty, Pointer, RoleName};
+
+/// One way to say who is calling. Of a list the first kind that a call brings decides: who brings a wrong token beside a
+/// right cookie is refused.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Credential")]
+pub(in crate::config) enum RawCredential {
+    /// A bearer token (RFC 6750) of this issuer, token service or introspection.
+    Bearer(At<String>),
+    /// The session that a sign-in opened: see the api's `session`.
+    Session,
+    /// Name and password of a user of this realm (HTTP Basic). Taken over TLS only, or where a trusted proxy says `https`.
+    Basic(At<String>),
+    /// An access token in a header of its own.
+    ApiKey(At<RawApiKey>),
+}
+
+/// An access token in a header of its own.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "ApiKey")]
+pub(in crate::config) struct RawApiKey {
+    /// The token service that it is of.
+    pub service: At<String>,
+    /// The header. It does not go on to the backend.
+    #[schemars(extend("default" = "X-API-Key"))]
+    pub header: At<Field>,
+}
+
+/// Sessions of an api: the cookies that a sign-in sets and that calls bring.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Session")]
+pub(in crate::config) struct RawSession {
+    /// Whose users.
+    pub realm: At<String>,
+    /// The cookie that a sign-in sets. Scripts cannot read it.
+    #[schemars(extend("default" = "session"))]
+    pub cookie: At<String>,
+    /// Cookies that are looked for; without it the one that is set. A name may stand in a call several times, and any value
+    /// that is a live session will do.
+    pub read: Option<At<OneOrMany<At<String>>>>,
+    /// The `Path` of the cookies.
+    #[schemars(extend("default" = "/"))]
+    pub path: At<String>,
+    /// When browsers send the cookies along with calls from other sites (`SameSite`).
+    #[schemars(extend("default" = "lax"))]
+    pub same_site: At<RawSameSite>,
+    /// Whether the cookies are for HTTPS only (`Secure`).
+    #[schemars(extend("default" = "auto"))]
+    pub secure: At<RawSecure>,
+    /// How a call by session shows that it was meant. Without it another site can make a browser call in its user's name, as
+    /// far as `same-site` lets it.
+    pub csrf: Option<At<RawCsrf>>,
+}
+
+/// When browsers send a cookie along with calls from other sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(in crate::config) enum RawSameSite {
+    /// Never.
+    Strict,
+    /// When a link is followed.
+    Lax,
+    /// Always; needs `secure: always`.
+    None,
+}
+
+/// Whether cookies are for HTTPS only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(in crate::config) enum RawSecure {
+    /// Those that are set over HTTPS are.
+    Auto,
+    /// All are.
+    Always,
+}
+
+/// How a call by session shows that it was meant. Asked of every method but GET, HEAD, OPTIONS and TRACE, and never of calls by
+/// token or password. The value belongs to the session; it is not compared with a cookie.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Csrf")]
+pub(in crate::config) struct RawCsrf {
+    /// The cookie by which a sign-in tells the value; scripts can read it.
+    #[schemars(extend("default" = "csrftoken"))]
+    pub cookie: At<String>,
+    /// In which of these headers the value comes back.
+    #[schemars(extend("default" = ["X-CSRF-Token"]))]
+    pub headers: At<OneOrMany<At<Field>>>,
+    /// What the `Referer` must say beside it.
+    #[schemars(extend("default" = "none"))]
+    pub referer: RawReferer,
+    /// When the value changes within a session.
+    #[schemars(extend("default" = "never"))]
+    pub rotate: RawRotate,
+}
+
+/// What the `Referer` of a call by session must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(in crate::config) enum RawReferer {
+    /// It is not looked at.
+    None,
+    /// It names the host that the call came to, and POST has to have one.
+    SameHost,
+}
+
+/// When the CSRF value changes within a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(in crate::config) enum RawRotate {
+    /// Never.
+    Never,
+    /// With the answer to each call that needed it. Clients that make two calls at once, or that keep the value of their
+    /// sign-in, do not work then.
+    EachUse,
+}
+
+/// A sign-in with name and password. The route is public.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "SignIn")]
+pub(in crate::config) struct RawSignIn {
+    /// Whose users.
+    pub realm: At<String>,
+    /// Where the call names the application that it is for. It must be one of the realm then; limits `per: client` count by
+    /// it.
+    pub client: Option<RawClientSource>,
+    /// Where name and password stand.
+    pub body: At<RawSignInBody>,
+    /// At least one of these roles is needed.
+    #[schemars(extend("default" = []))]
+    pub roles: OneOrMany<RoleName>,
+    /// What a success gives.
+    pub gives: At<RawGives>,
+    /// The answer to a success: `{token}`, `{token_type}`, `{expires_in}` (seconds), `{expires_at}` (RFC 3339), `{user}` and
+    /// `{csrf}` are replaced. Without it `{"user": "{user}"}`, with a token as RFC 6749 section 5.1 has it.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// Where a call names the application that it is for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ClientSource")]
+pub(in crate::config) enum RawClientSource {
+    /// In this query parameter.
+    Query(NonEmpty),
+}
+
+/// Where name and password stand: in a JSON body, in a form, or in whichever the content type says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "SignInBody")]
+pub(in crate::config) struct RawSignInBody {
+    /// In a JSON body: JSON Pointers (RFC 6901).
+    pub json: Option<RawSignInPointers>,
+    /// In a form: names of fields.
+    pub form: Option<RawSignInFields>,
+}
+
+/// Where a JSON body has what.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "SignInPointers")]
+pub(in crate::config) struct RawSignInPointers {
+    /// The user's name.
+    #[schemars(extend("default" = "/username"))]
+    pub username: At<Pointer>,
+    /// The password.
+    #[schemars(extend("default" = "/password"))]
+    pub password: At<Pointer>,
+    /// A domain beside the name: see the realm's `lockout.key`.
+    pub domain: Option<At<Pointer>>,
+    /// A token of the user instead of the password.
+    pub token: Option<At<Pointer>>,
+}
+
+/// Where a form has what.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "SignInFields")]
+pub(in crate::config) struct RawSignInFields {
+    /// The user's name.
+    #[schemars(extend("default" = "username"))]
+    pub username: At<NonEmpty>,
+    /// The password.
+    #[schemars(extend("default" = "password"))]
+    pub password: At<NonEmpty>,
+    /// A domain beside the name: see the realm's `lockout.key`.
+    pub domain: Option<At<NonEmpty>>,
+    /// A token of the user instead of the password.
+    pub token: Option<At<NonEmpty>>,
+}
+
+/// What a sign-in gives.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Gives")]
+pub(in crate::config) enum RawGives {
+    /// A session, in the cookies of the api's `session`.
+    Session,
+    /// An access token of this token service.
+    Token(At<String>),
+}
+
+/// An answer of the gateway's own. `{words}` in the JSON's texts are replaced; a text that is one of them and nothing else
+/// becomes a number where the value is one, and is left out where there is no value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "OwnAnswer")]
+pub(in crate::config) struct RawOwnAnswer {
+    /// Status.
+    #[schemars(extend("default" = 200, "minimum" = 200, "maximum" = 299))]
+    pub status: At<u16>,
+    /// Fields.
+    #[schemars(extend("default" = {}))]
+    pub headers: Named<At<String>>,
+    /// The body; without it the standard one.
+    pub json: Option<At<Json>>,
+}
+
+/// Ends the caller's session, or revokes the caller's token and whatever came of the same consent.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "SignOut")]
+pub(in crate::config) struct RawSignOut {
+    /// The answer; without it 200 and `{}`.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// The authorization endpoint for programs that have a session: parameters of RFC 6749 section 4.1.1 in the query, the code in
+/// a JSON answer instead of a redirect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "AuthorizeStep")]
+pub(in crate::config) struct RawAuthorizeStep {
+    /// The token service.
+    pub service: At<String>,
+    /// Where the JSON body names the customer or tenant that the tokens are for; without it the user's own.
+    pub customer: Option<At<Pointer>>,
+    /// The answer: `{code}`, `{expires_in}`, `{state}` and `{iss}` are replaced.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// Makes an application for a tenant, on behalf of its provider.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "MintClient")]
+pub(in crate::config) struct RawMintClient {
+    /// The token service: the application is made in its realm.
+    pub service: At<String>,
+    /// Where the JSON body names the tenant. The caller's customer needs a grant for it.
+    pub customer: At<Pointer>,
+    /// The answer: `{client_id}`, `{client_secret}` and `{customer}` are replaced.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// The token endpoint (RFC 6749 section 3.2). A capture `{tenant}` of the path is the tenant that a token exchange is for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "TokenEndpoint")]
+pub(in crate::config) struct RawTokenEndpoint {
+    /// The token service.
+    pub service: At<String>,
+    /// Where the parameters stand: `form`, as the RFC has it, or `query`, which every log and cache on the way reads.
+    #[schemars(extend("default" = ["form"]))]
+    pub parameters: At<OneOrMany<At<RawParameterPlace>>>,
+    /// The answer: `{access_token}`, `{token_type}`, `{expires_in}`, `{expires_at}`, `{refresh_token}`, `{scope}` and
+    /// `{issued_token_type}` are replaced. Without it as RFC 6749 section 5.1 has it.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// Where the parameters of a token request stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ParameterPlace")]
+pub(in crate::config) enum RawParameterPlace {
+    /// In the form.
+    Form,
+    /// In the query.
+    Query,
+}
+
+/// Deletes a token that a JSON body names, by whoever holds or owns it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "DeleteToken")]
+pub(in crate::config) struct RawDeleteToken {
+    /// The token service.
+    pub service: At<String>,
+    /// Where the JSON body has the token.
+    #[schemars(extend("default" = "/access_token"))]
+    pub token: At<Pointer>,
+    /// The answer, also for a token that is not there; without it 200 and `{}`.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
