@@ -6,6 +6,7 @@
 mod error;
 mod process;
 mod service;
+mod store_watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,9 +20,11 @@ pub use error::StartError;
 pub use process::run;
 pub use service::GatewayService;
 
+use self::store_watch::StoreWatch;
 use crate::accounts::{self, Accounts};
-use crate::admin::{self, AdminState, Readiness};
+use crate::admin::{self, AdminState, Control, Readiness};
 use crate::base::clock::Clock;
+use crate::base::digest::Digest;
 use crate::base::random::Ids;
 use crate::config::diff;
 use crate::config::plan::{ListenerMode, Plan};
@@ -76,6 +79,8 @@ struct Shared {
     access_log: Option<AccessLog>,
     /// The plan in force and what is at work under it; locked by a reload from beginning to end.
     current: Mutex<Current>,
+    /// Whether the store of accounts answers, once it is open.
+    watch: std::sync::OnceLock<StoreWatch>,
     /// Issuers, for readiness: replaced by a reload.
     live: arc_swap::ArcSwap<Live>,
 }
@@ -128,15 +133,20 @@ impl Gateway {
             shards: shards.clone(),
             tls,
             access_log,
+            watch: std::sync::OnceLock::new(),
             live: arc_swap::ArcSwap::from_pointee(live),
             current: Mutex::new(Current {
                 plan: plan.clone(),
                 generation: 1,
             }),
         });
+        shared.watch_store();
         shared.show_certificates();
         let admin = match plan.admin {
-            Some(admin_plan) => Some(admin::serve(admin_plan.address, shared.admin_state())?),
+            Some(admin_plan) => Some(admin::serve(
+                admin_plan.address,
+                shared.admin_state(admin_plan.token),
+            )?),
             None => None,
         };
         #[expect(
@@ -275,11 +285,20 @@ impl Shared {
             shard.renew(Arc::clone(&view));
         }
         self.live.store(Arc::new(live));
+        self.watch_store();
         self.show_certificates();
         *current = Current { plan, generation };
         self.metrics
             .reload_succeeded(generation, self.options.clock.unix());
         Ok(())
+    }
+
+    /// Watches over the store from the moment on at which there is one.
+    fn watch_store(&self) {
+        if let Some(accounts) = self.live.load().accounts() {
+            self.watch
+                .get_or_init(|| StoreWatch::start(accounts.store().clone()));
+        }
     }
 
     fn readiness(&self) -> Readiness {
@@ -289,6 +308,9 @@ impl Shared {
             Phase::Draining | Phase::Closing | Phase::Stopped => {
                 return Readiness::not("draining", "the gateway is draining");
             }
+        }
+        if self.watch.get().is_some_and(|watch| !watch.answers()) {
+            return Readiness::not("store_unavailable", "the store of accounts does not answer");
         }
         match self.live.load().without_keys() {
             Some(issuer) => Readiness::not(
@@ -307,11 +329,30 @@ impl Shared {
         self.metrics.render()
     }
 
-    fn admin_state(self: &Arc<Shared>) -> AdminState {
+    /// What an operator who has the token may work on.
+    fn control(self: &Arc<Shared>, token: Digest) -> Control {
+        let (realm, realms, store) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        Control {
+            token,
+            clock: self.options.clock.clone(),
+            realm: Arc::new(move |name| realm.live.load().realm(name)),
+            realms: Arc::new(move || realms.live.load().realm_names()),
+            store: Arc::new(move || {
+                store
+                    .live
+                    .load()
+                    .accounts()
+                    .map(|accounts| accounts.store().clone())
+            }),
+        }
+    }
+
+    fn admin_state(self: &Arc<Shared>, token: Option<Digest>) -> AdminState {
         let (readiness, metrics) = (Arc::clone(self), Arc::clone(self));
         AdminState {
             readiness: Arc::new(move || readiness.readiness()),
             metrics: Arc::new(move || metrics.render_metrics()),
+            control: token.map(|token| self.control(token)),
         }
     }
 

@@ -37,8 +37,7 @@ async fn answer(
     let presented = stages::presented(&request, &head, &client); //                   what it shows of its sender
     let caller = stages::identify(route, &presented, shard, trail).await?; //         400 401 403 503
     let permit = route.access.decide(caller, &presented)?; //                         400 401 403
-    let admission = route.limits.admit(permit, client.address, trail.start())?; //    429  the payer's buckets
-    trail.admitted(&admission);
+    let admission = stages::admit(route, permit, &client, &head, &request, trail)?; // 429  the payer's buckets
     let region = stages::locate(view, route, &admission, &head, trail)?; //           308 421 503
     stages::body(view, route, &head, &mut request, trail).await?; //                  400 413  items, size
     match &route.target {
@@ -52,6 +51,12 @@ async fn answer(
         }
         Target::Fixed(fixed) => {
             let mut answer = fixed.answer();
+            stages::returning(shard, route, &admission, &mut answer, trail).await;
+            Ok(Answer::Whole(answer))
+        }
+        Target::Own(own) => {
+            let (to, of) = (own, &mut request);
+            let mut answer = stages::own(to, shard, &admission, &head, &captures, &client, of).await?;
             stages::returning(shard, route, &admission, &mut answer, trail).await;
             Ok(Answer::Whole(answer))
         }

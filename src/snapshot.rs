@@ -6,6 +6,7 @@ mod callers;
 mod compile;
 mod fixed;
 mod live;
+mod own;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +21,13 @@ pub use live::Live;
 
 use crate::auth::access::Access;
 use crate::auth::credentials::Credentials;
-use crate::config::plan::{RegionRef, RegionRule, Rewrite};
+use crate::config::plan::{ClientSource, RegionRef, RegionRule, Rewrite};
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
 use crate::identity::RouteName;
 use crate::limits::Limits;
 use crate::limits::items::ItemCap;
+use crate::oauth::Endpoint;
 use crate::rejection::Rejection;
 use crate::rejection::rendering::Looks;
 use crate::routing::region::Regions;
@@ -59,6 +61,8 @@ pub struct Route {
     pub credentials: Credentials,
     /// What it may do.
     pub access: Access,
+    /// Where a request names the application that it is for, to be counted by.
+    pub client: Option<ClientSource>,
     /// On whose quota.
     pub limits: Limits,
     /// How many items at once.
@@ -83,6 +87,8 @@ pub enum Target {
     Backend(Backend),
     /// An answer from configuration.
     Fixed(Fixed),
+    /// An endpoint of our own.
+    Own(Box<Endpoint>),
     /// The route existed once.
     Gone,
 }

@@ -109,7 +109,7 @@ impl Callers {
             created_at: NOW,
             changed_at: NOW,
         };
-        drop(store.create_user(user, by()).now_or_never().unwrap().unwrap());
+        let _created = store.create_user(user, by()).now_or_never().unwrap().unwrap();
         let client_id: ClientId = id("6b0cafe06b0cafe06b0cafe06b0cafe0");
         let scopes = vec![id::<Scope>("all")];
         let application = Application {
@@ -128,7 +128,7 @@ impl Callers {
             created_by: Actor::System,
         };
         let created = store.create_application(application, by());
-        drop(created.now_or_never().unwrap().unwrap());
+        let _outcome = created.now_or_never().unwrap().unwrap();
         let family = NewFamily {
             id: FamilyId::random(),
             realm,

@@ -137,8 +137,10 @@ impl Directory {
         match self.customers.get(tenant.as_str()) {
             Some(customer) => customer.region,
             None => {
+                // Asked first: an identifier of the other type costs an allocation.
+                let stored = self.stored.as_ref()?;
                 let id = CustomerId::try_from(tenant.as_str()).ok()?;
-                self.region_named(self.stored.as_ref()?.get(&id)?.region.as_ref())
+                self.region_named(stored.get(&id)?.region.as_ref())
             }
         }
     }

@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use super::account::{Account, Client};
 use super::shared::Accounts;
 use crate::base::secret::Secret;
-use crate::config::plan::{LockoutKey, LockoutPlan, RealmPlan, SessionsPlan, WhileLocked};
+use crate::config::plan::{LockoutKey, LockoutPlan, NameForm, RealmPlan, SessionsPlan, WhileLocked};
+use crate::identity::name::{BadEmail, BadName};
 use crate::identity::{AccountKey, ClientId, RealmName, StoredPassword, UserId, UserName};
 use crate::store::StoreError;
 use crate::store::model::LockPolicy;
@@ -252,5 +253,30 @@ impl Client {
     /// Does it belong to somebody?
     pub fn has_owner(&self) -> bool {
         self.application.owner.is_some() || self.owner_key.is_some()
+    }
+}
+
+/// A name that the realm gives to nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotGiven {
+    /// It is no name.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// The realm's names are e-mail addresses.
+    #[error(transparent)]
+    Email(#[from] BadEmail),
+}
+
+impl Realm {
+    /// May an account be given this name?
+    ///
+    /// # Errors
+    /// [`NotGiven`].
+    pub fn check_name(&self, name: &str) -> Result<(), NotGiven> {
+        let name = UserName::parse(name)?;
+        match self.plan.names {
+            NameForm::Any => Ok(()),
+            NameForm::Email => Ok(name.check_email()?),
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use serde::Serialize;
+
+use super::control::{Control, guard};
+use super::{applications, tokens, users};
 
 /// Whether the gateway should be sent traffic now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub struct AdminState {
     pub readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
     /// Asked for each `/metrics`: the text exposition format 0.0.4.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What the operator's endpoints work on; `None`: there are none.
+    pub control: Option<Control>,
 }
 
 /// All paths, with what they are for: the listing at `/`.
@@ -68,15 +73,71 @@ const PATHS: [(&str, &str); 4] = [
 /// The content type of the text exposition format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Bytes of a body.
+const BODY: usize = 64 << 10;
+
 pub(super) fn router(state: AdminState) -> Router {
+    let operators = state.control.clone().map_or_else(Router::new, operators);
     Router::new()
         .route("/", get(listing))
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
-        .layer(axum::middleware::map_response(fence))
         .with_state(state)
+        .merge(operators)
+        .layer(axum::middleware::map_response(fence))
+}
+
+/// What an operator may see and change.
+fn operators(control: Control) -> Router {
+    Router::new()
+        .route("/v1/realms", get(realms))
+        .route("/v1/realms/{realm}/users", get(users::list).post(users::create))
+        .route(
+            "/v1/realms/{realm}/users/{user}",
+            get(users::show).delete(users::delete),
+        )
+        .route(
+            "/v1/realms/{realm}/users/{user}/access",
+            put(users::change_access),
+        )
+        .route("/v1/realms/{realm}/users/{user}/state", put(users::change_state))
+        .route(
+            "/v1/realms/{realm}/users/{user}/password",
+            put(users::set_password),
+        )
+        .route("/v1/realms/{realm}/users/{user}/lock", delete(users::unlock))
+        .route(
+            "/v1/realms/{realm}/applications",
+            get(applications::list).post(applications::create),
+        )
+        .route(
+            "/v1/realms/{realm}/applications/{application}",
+            get(applications::show).delete(applications::delete),
+        )
+        .route(
+            "/v1/realms/{realm}/applications/{application}",
+            patch(applications::change),
+        )
+        .route(
+            "/v1/realms/{realm}/applications/{application}/secret",
+            post(applications::new_secret),
+        )
+        .route(
+            "/v1/realms/{realm}/tokens",
+            get(tokens::list).delete(tokens::revoke_of),
+        )
+        .route("/v1/realms/{realm}/tokens/{token}", delete(tokens::revoke))
+        .route("/v1/audit", get(tokens::audit))
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(axum::middleware::from_fn_with_state(control.clone(), guard))
+        .with_state(control)
+}
+
+async fn realms(State(control): State<Control>) -> Response {
+    let names: Vec<String> = (control.realms)().iter().map(ToString::to_string).collect();
+    Json(names).into_response()
 }
 
 /// A probe's answer is true now and not later, and a browser that is led here must not guess at types.

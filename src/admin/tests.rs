@@ -20,6 +20,7 @@ fn start(readiness: Arc<Mutex<Readiness>>) -> Handle {
     let state = AdminState {
         readiness: Arc::new(move || readiness.lock().unwrap().clone()),
         metrics: Arc::new(|| "# HELP a_total A.\n".to_owned()),
+        control: None,
     };
     serve(([127, 0, 0, 1], 0).into(), state).unwrap()
 }
@@ -109,6 +110,7 @@ fn an_address_that_is_taken_is_named_in_the_error() {
     let state = AdminState {
         readiness: Arc::new(Readiness::ready),
         metrics: Arc::new(String::new),
+        control: None,
     };
     let error = serve(handle.address(), state).unwrap_err().to_string();
     assert!(

@@ -25,12 +25,14 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
         plan.admin
             .map_or_else(|| "none".to_owned(), |admin| admin.address.to_string())
     };
-    if old.admin != new.admin {
+    if admin(old) != admin(new) {
         found.push(format!(
             "the address of `admin` changes from {} to {}",
             admin(old),
             admin(new)
         ));
+    } else if old.admin != new.admin {
+        found.push("`admin.token` changes".to_owned());
     }
     if old.telemetry.access_log != new.telemetry.access_log {
         found.push(format!(
@@ -41,7 +43,7 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
             )
         ));
     }
-    // Without realms there is no store yet, or none that anybody asks.
+    // Without realms no store is open, and any may be opened.
     if old.store != new.store && !old.realms.is_empty() && !new.realms.is_empty() {
         found.push(format!(
             "`store` changes from {} to {}",
@@ -52,10 +54,10 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
     found
 }
 
-fn store(plan: &StorePlan) -> String {
-    match plan {
+fn store(store: &StorePlan) -> String {
+    match store {
         StorePlan::Memory => "memory".to_owned(),
-        StorePlan::Sqlite { path } => format!("sqlite `{}`", path.display()),
+        StorePlan::Sqlite { path } => path.display().to_string(),
     }
 }
 

@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 use super::diagnostic::Diagnostic;
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::base::units::Quota;
 use crate::identity::{
@@ -256,6 +257,8 @@ pub enum ClientCertificates {
 pub struct AdminPlan {
     /// Its address.
     pub address: SocketAddr,
+    /// The digest of the operator's token; `None`: nothing can be changed there, and no account be seen.
+    pub token: Option<Digest>,
 }
 
 /// A named place.

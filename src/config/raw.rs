@@ -288,9 +288,13 @@ pub(super) enum RawClients {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "Admin")]
 pub(super) struct RawAdmin {
-    /// Its address. Loopback, or a network that only operators reach: it asks for no password. A change needs a restart.
+    /// Its address. Loopback, or a network that only operators reach: probes and metrics ask for no password. A change needs a
+    /// restart.
     #[schemars(extend("default" = "127.0.0.1:9901"))]
     pub address: At<Address>,
+    /// The operator's token, at least 16 characters. With it, accounts, applications and tokens are seen and changed under
+    /// `/v1/`; without it there is no such thing. A change needs a restart.
+    pub token: Option<At<RawClientSecret>>,
 }
 
 /// A named place.

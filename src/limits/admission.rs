@@ -16,7 +16,7 @@ use crate::auth::Known;
 use crate::auth::access::Permit;
 use crate::base::clock::Tick;
 use crate::config::plan::LimitKey;
-use crate::identity::{ApiName, CustomerId, IssuerName, RouteName, SubjectId, TenantId};
+use crate::identity::{ApiName, ClientId, CustomerId, IssuerName, RouteName, SubjectId, TenantId};
 use crate::rejection::Rejection;
 
 /// Every call costs one token of every limit.
@@ -31,6 +31,8 @@ pub struct Limits {
     after: Vec<Scoped>,
     /// Some limit shows its fields with every answer.
     always: bool,
+    /// Some limit counts by the application that the request names.
+    by_name: bool,
 }
 
 /// A limit on this route.
@@ -67,6 +69,8 @@ struct Asker<'c> {
     tenant: Option<&'c TenantId>,
     subject: Option<&'c SubjectId>,
     client: Option<&'c SubjectId>,
+    /// The application that the request names.
+    named: Option<&'c ClientId>,
     /// Who names subject and client; another issuer's may be called the same (RFC 7519 section 4.1.2).
     issuer: Option<&'c IssuerName>,
     address: IpAddr,
@@ -110,7 +114,27 @@ impl Limits {
             before,
             after,
             always,
+            by_name: false,
         }
+    }
+
+    /// On this route requests name the application that they are for, and limits `per: client` count by that name
+    /// ([`Limits::admit_named`]) whoever asks.
+    #[must_use]
+    pub fn by_named_client(mut self) -> Limits {
+        for scoped in &mut self.after {
+            if scoped.limit.per.contains(&LimitKey::Client) {
+                self.by_name = true;
+                // The name changes from call to call, so an identity has nothing to remember.
+                scoped.scope = None;
+            }
+        }
+        self
+    }
+
+    /// Is it of use to look for the name?
+    pub fn counts_by_name(&self) -> bool {
+        self.by_name
     }
 
     /// Spends the limits that need no caller, before anybody looks at the credentials. `client` is the
@@ -134,13 +158,32 @@ impl Limits {
     /// # Errors
     /// As [`Limits::admit_address`].
     pub fn admit(&self, permit: Permit, client: IpAddr, now: Tick) -> Result<Admission, Rejection> {
+        self.admit_named(permit, client, None, now)
+    }
+
+    /// As [`Limits::admit`], of a request that names the application `named`. Anybody can name any application, so a limit by
+    /// name stands behind one by address: else who knows a name could use it up for its owner, and new names for everybody.
+    ///
+    /// # Errors
+    /// As [`Limits::admit_address`].
+    pub fn admit_named(
+        &self,
+        permit: Permit,
+        client: IpAddr,
+        named: Option<&ClientId>,
+        now: Tick,
+    ) -> Result<Admission, Rejection> {
         if self.after.is_empty() && !self.always {
             return Ok(Admission {
                 permit,
                 fields: Vec::new(),
             });
         }
-        let fields = self.spend(&Asker::of(&permit, client), now)?;
+        let asker = Asker {
+            named,
+            ..Asker::of(&permit, client)
+        };
+        let fields = self.spend(&asker, now)?;
         Ok(Admission { permit, fields })
     }
 
@@ -244,6 +287,13 @@ impl Limits {
     /// Adds the part of the key that `part` names; false if the call has none. Then the client's address
     /// stands in for it: nobody passes uncounted, and callers without that value do not share one bucket.
     fn add_part(&self, key: &mut KeyParts, part: LimitKey, asker: &Asker<'_>) -> bool {
+        if let (LimitKey::Client, true) = (part, self.by_name) {
+            match asker.named {
+                Some(named) => key.add(b'm', named.as_str().as_bytes()),
+                None => key.add_address(b'-', asker.address),
+            }
+            return asker.named.is_some();
+        }
         if let (LimitKey::Subject | LimitKey::Client, Some(issuer)) = (part, asker.issuer) {
             key.add(b'n', issuer.as_str().as_bytes());
         }
@@ -306,6 +356,7 @@ impl<'c> Asker<'c> {
             tenant: None,
             subject: None,
             client: None,
+            named: None,
             issuer: None,
             address,
             handles: None,
@@ -323,6 +374,7 @@ impl<'c> Asker<'c> {
             tenant: permit.tenant(),
             subject: identity.map(|identity| &identity.subject),
             client: identity.and_then(|identity| identity.client.as_ref()),
+            named: None,
             issuer: identity.map(|identity| &identity.issuer),
             address,
             handles: permit.known().filter(|_| own).and_then(|known| remembered(known)),

@@ -92,6 +92,7 @@ impl Caller {
             tenant: self.tenant.as_ref(),
             subject: self.subject.as_ref(),
             client: None,
+            named: None,
             issuer: None,
             address,
             handles: Some(&self.handles),
@@ -576,4 +577,32 @@ mod with_a_token {
         assert_eq!(accepted, 2);
         assert!(limits.admit(permit(), AWAY, NOW).is_ok());
     }
+}
+
+/// ARUBA-65: one bucket per step and client. Whoever names an application spends from the same one, wherever from and whoever
+/// it is; a request that names none is counted by its address.
+#[test]
+fn aruba_65_a_limit_by_name_has_one_bucket_for_each_step_and_application() {
+    let step = limit(&plan(
+        "step",
+        quota("1/h", 1),
+        &[LimitKey::Route, LimitKey::Client],
+    ));
+    let login = route("login", &[&step]).by_named_client();
+    let code = route("code", &[&step]).by_named_client();
+    assert!(login.counts_by_name() && !route("login", &[]).by_named_client().counts_by_name());
+    let named = |name: &str| ClientId::try_from(name).unwrap();
+    let (one, other) = (named("one"), named("other"));
+    let caller = Caller::of("acme");
+    let asker = |named, address| Asker {
+        named,
+        ..caller.from(address)
+    };
+    assert!(passes(&login, &asker(Some(&one), HOME)));
+    assert!(!passes(&login, &asker(Some(&one), AWAY)));
+    // The identity remembers no bucket of it: the next request may name another application.
+    assert!(passes(&login, &asker(Some(&other), HOME)));
+    assert!(passes(&code, &asker(Some(&one), HOME)));
+    assert!(passes(&login, &asker(None, HOME)) && !passes(&login, &asker(None, HOME)));
+    assert!(passes(&login, &asker(None, AWAY)));
 }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use ::http::header::{HeaderName, SET_COOKIE};
 use ::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 
+use bytes::Bytes;
+
 use super::Trail;
+use crate::auth::access::Permit;
 use crate::auth::{Caller, Presented};
 use crate::config::plan::{RegionRef, Rewrite};
 use crate::headers::{self, Call, Client, Injected, Scheme};
@@ -19,6 +22,7 @@ use crate::http::path;
 use crate::http::trace_context::TraceParent;
 use crate::limits::Admission;
 use crate::net::peer::Peer;
+use crate::oauth::{self, Asked, Endpoint};
 use crate::rejection::{BadRequest, Rejection};
 use crate::routing::region::Home;
 use crate::routing::router::{Captures, MissKind};
@@ -129,6 +133,57 @@ pub(super) fn route<'v>(
             })
         }
     }
+}
+
+/// Spends the limits that count the caller, or the application that the request names where the route has one named.
+pub(super) fn admit(
+    route: &Route,
+    permit: Permit,
+    client: &ClientFacts,
+    head: &Head,
+    request: &Request<Body>,
+    trail: &mut Trail,
+) -> Result<Admission, Rejection> {
+    let named = match &route.client {
+        Some(source) if route.limits.counts_by_name() => {
+            // A name that is no name, or two of them: counted by address, and refused by the endpoint.
+            oauth::client::named(source, head.query(), request.headers()).unwrap_or_default()
+        }
+        Some(_) | None => None,
+    };
+    let admission = route
+        .limits
+        .admit_named(permit, client.address, named.as_ref(), trail.start())?;
+    trail.admitted(&admission);
+    Ok(admission)
+}
+
+/// Answers a call to an endpoint of our own. Boxed: such calls are few, and the others need not make room for them.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all that is known of the call is told to the endpoint"
+)]
+pub(super) async fn own(
+    endpoint: &Endpoint,
+    shard: &Shard,
+    admission: &Admission,
+    head: &Head,
+    captures: &Captures<'_>,
+    client: &ClientFacts,
+    request: &mut Request<Body>,
+) -> Result<Response<Bytes>, Rejection> {
+    let body = std::mem::take(request.body_mut());
+    let asked = Asked {
+        method: request.method(),
+        headers: request.headers(),
+        query: head.query(),
+        tenant: captures.get("tenant"),
+        authority: head.authority(),
+        scheme: client.scheme,
+        permit: admission.permit(),
+        now: shard.clock().unix(),
+    };
+    Box::pin(endpoint.answer(&asked, body)).await
 }
 
 /// What the request shows of its sender.

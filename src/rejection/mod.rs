@@ -177,6 +177,9 @@ pub enum BadRequest {
     /// The client's message broke off or was malformed.
     #[error("the body is malformed or ended early")]
     Body,
+    /// A parameter or member that an endpoint of our own needs is missing, repeated or malformed.
+    #[error("a parameter is missing, repeated or malformed")]
+    Parameters,
 }
 
 /// Where a call that came to the wrong door belongs.

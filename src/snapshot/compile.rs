@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::callers::Callers;
+use super::own::{self, Makings};
 use super::{Backend, Fixed, Live, Route, Target, View};
 use crate::accounts::Directory;
 use crate::auth::access::{Access, RequiredClaims, ScopeRule};
@@ -71,9 +72,11 @@ impl View {
             directory = directory.beside(Arc::clone(accounts.customers()), &plan.limits);
         }
         let directory = Arc::new(directory);
+        let callers = Callers::compile(plan, old, recorder)?;
         let live = Live {
             services: services(plan, old, shards)?,
-            callers: Callers::compile(plan, old, recorder)?,
+            token_services: own::token_services(plan, &callers, &directory)?,
+            callers,
             accounts: old.accounts.clone(),
             limits: limits(plan, old, &directory, recorder),
             regions: plan
@@ -291,7 +294,11 @@ impl Parts<'_> {
             name: route.name.clone(),
             credentials,
             access,
-            limits: Limits::new(api.name.clone(), route.name.clone(), limits),
+            limits: match route.target.client_source() {
+                Some(_) => Limits::new(api.name.clone(), route.name.clone(), limits).by_named_client(),
+                None => Limits::new(api.name.clone(), route.name.clone(), limits),
+            },
+            client: route.target.client_source(),
             items: route.items.as_ref().map(|items| {
                 let hold = HELD_FOR_COUNTING.min(route.body_limit);
                 ItemCap::new(items, hold, self.whole_time(&route.target))
@@ -304,7 +311,7 @@ impl Parts<'_> {
                 .recorder
                 .metrics()
                 .route(api.name.as_str(), route.name.as_str()),
-            target: self.target(&route.name, &route.target)?,
+            target: self.target(api, &route.name, &route.target)?,
         })
     }
 
@@ -355,7 +362,12 @@ impl Parts<'_> {
         }
     }
 
-    fn target(&self, route: &RouteName, target: &TargetPlan) -> Result<Target, CompileError> {
+    fn target(&self, api: &ApiPlan, route: &RouteName, target: &TargetPlan) -> Result<Target, CompileError> {
+        let makings = Makings {
+            plan: self.plan,
+            live: self.live,
+            directory: self.directory,
+        };
         Ok(match target {
             TargetPlan::Respond(answer) => Target::Fixed(Fixed::new(answer.clone())),
             TargetPlan::Gone => Target::Gone,
@@ -369,9 +381,9 @@ impl Parts<'_> {
             | TargetPlan::Introspect(_)
             | TargetPlan::Metadata(_)
             | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_) => {
-                return Err(refused("route", route, "its target cannot be served yet"));
-            }
+            | TargetPlan::DeleteToken(_) => makings
+                .endpoint(api, route, target)?
+                .map_or(Target::Gone, |endpoint| Target::Own(Box::new(endpoint))),
             TargetPlan::Backend { backend, rewrite } => {
                 let plan = self.plan.backends.get(backend.index());
                 match plan.and_then(|plan| Some((plan, self.live.services.get(&plan.name)?))) {

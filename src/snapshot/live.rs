@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::callers::Callers;
+use super::own::TokenServices;
 use crate::accounts::{Accounts, Realm};
 use crate::auth::basic::Logins;
 use crate::auth::jwt::Issuer;
 use crate::auth::session::Sessions;
-use crate::identity::LimitName;
+use crate::identity::{LimitName, RealmName};
 use crate::jose::key_ring::KeyRing;
 use crate::limits::Limit;
 use crate::telemetry::metrics::{EndpointReading, Metrics};
@@ -22,6 +23,7 @@ pub struct Live {
     /// Open from the first configuration with a realm on.
     pub(super) accounts: Option<Arc<Accounts>>,
     pub(super) callers: Callers,
+    pub(super) token_services: TokenServices,
     pub(super) limits: HashMap<LimitName, Arc<Limit>>,
     /// The regions' names, by index, for metrics.
     pub(super) regions: Vec<String>,
@@ -90,6 +92,18 @@ impl Live {
             .iter()
             .find(|(_, issuer)| !issuer.ring.ready())
             .map(|(name, _)| name.to_string())
+    }
+
+    /// The realm of that name.
+    pub fn realm(&self, name: &RealmName) -> Option<Arc<Realm>> {
+        self.callers.realms.get(name).map(|live| Arc::clone(&live.realm))
+    }
+
+    /// The names of all realms, sorted.
+    pub fn realm_names(&self) -> Vec<RealmName> {
+        let mut names: Vec<RealmName> = self.callers.realms.keys().cloned().collect();
+        names.sort();
+        names
     }
 
     /// Brings the metrics that are read at a scrape up to date.

@@ -9,7 +9,7 @@ use crate::identity::IssuerName;
 use crate::identity::scopes::ScopeMethods;
 
 /// An authorization server (RFC 6749) of this gateway's own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TokenServicePlan {
     /// Its name, unique among issuers, token services and introspections.
     pub name: IssuerName,

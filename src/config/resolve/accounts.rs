@@ -370,7 +370,8 @@ fn application_plan(
     })
 }
 
-fn client_secret(raw: &At<RawClientSecret>, scope: &mut Scope<'_>) -> Option<Digest> {
+/// The digest of a secret that programs present.
+pub(super) fn client_secret(raw: &At<RawClientSecret>, scope: &mut Scope<'_>) -> Option<Digest> {
     const HINT: &str = "make one with `openssl rand -hex 32`";
     let (text, mark, from) = match &raw.value {
         RawClientSecret::Sha256(text) => {

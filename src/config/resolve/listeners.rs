@@ -145,7 +145,13 @@ pub(super) fn admin(
             "give the admin listener an address that clients do not reach",
         );
     }
-    Some(AdminPlan { address })
+    Some(AdminPlan {
+        address,
+        token: raw
+            .token
+            .as_ref()
+            .and_then(|token| super::accounts::client_secret(token, scope)),
+    })
 }
 
 pub(super) fn regions(raw: &Named<RawRegion>, scope: &mut Scope<'_>) -> Vec<RegionPlan> {

@@ -1,7 +1,10 @@
 //! Where parameters may stand, and what is too much of them.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::http::form::MEDIA_TYPE;
+use crate::oauth::parameters::Parameters;
 
 const ANY: &str = "grant_type=client_credentials";
 
@@ -274,5 +277,38 @@ async fn where_the_query_is_allowed_what_is_said_in_two_ways_is_refused() {
         let request = in_query(&query).with_form(body);
         let answer = world.send(ParameterPlaces::QueryOrForm, request).await;
         assert_eq!(answer.good()["scope"], "read");
+    }
+}
+
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_a_parameter_has_one_value_or_the_request_is_refused(
+        query in "([a-b]|code|scope|=|&|%63|\\+|x){0,12}",
+        body in "([a-b]|code|scope|=|&|%63|\\+|x){0,12}",
+    ) {
+        for places in [ParameterPlaces::Form, ParameterPlaces::Query, ParameterPlaces::QueryOrForm] {
+            let headers = headers();
+            let read = Parameters::read(places, Some(&query), &headers, body.as_bytes());
+            let Ok(parameters) = read else { continue };
+            let text = match places {
+                ParameterPlaces::Form => body.clone(),
+                ParameterPlaces::Query => query.clone(),
+                ParameterPlaces::QueryOrForm => format!("{query}&{body}"),
+            };
+            let all = form::Parameters::read(text.as_bytes(), form::Bounds::USUAL).unwrap();
+            for (name, value) in all.iter() {
+                let only = parameters.get(name);
+                prop_assert_eq!(only, Some(value).filter(|value| !value.is_empty()), "{}", name);
+            }
+            if places == ParameterPlaces::Form {
+                prop_assert_eq!(all.repeated(), None);
+            }
+        }
     }
 }

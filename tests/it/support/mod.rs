@@ -10,3 +10,4 @@ pub mod raw_h2;
 pub mod scripted;
 pub mod single;
 pub mod upstream;
+pub mod world;

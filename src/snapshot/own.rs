@@ -1,0 +1,133 @@
+//! What answers itself: token services of the plan at work, and the endpoints that routes lead to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::callers::Callers;
+use super::compile::{CompileError, refused};
+use super::live::Live;
+use crate::accounts::{Directory, Realm};
+use crate::config::plan::{
+    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, TargetPlan, TokenServicePlan,
+};
+use crate::identity::{IssuerName, RouteName};
+use crate::oauth::Endpoint;
+use crate::oauth::authorize::Authorize;
+use crate::oauth::authorize_step::AuthorizeStep;
+use crate::oauth::mint_client::MintClient;
+use crate::oauth::service::TokenService;
+use crate::oauth::sign_in::{Gives, SignIn};
+use crate::oauth::sign_out::SignOut;
+
+/// Token services by name.
+pub(super) type TokenServices = HashMap<IssuerName, Arc<TokenService>>;
+
+/// The token services of `plan`. They hold nothing themselves, so a reload makes them anew.
+pub(super) fn token_services(
+    plan: &Plan,
+    callers: &Callers,
+    directory: &Arc<Directory>,
+) -> Result<TokenServices, CompileError> {
+    let service = |service: &TokenServicePlan| {
+        let realm = callers.realm(plan, service.realm);
+        let realm = realm.ok_or_else(|| refused("token service", &service.name, "its realm is not there"))?;
+        let keys = callers.keys.get(&service.name).cloned();
+        let (realm, directory) = (Arc::clone(&realm.realm), Arc::clone(directory));
+        let made = TokenService::new(service, realm, directory, keys)
+            .map_err(|cause| refused("token service", &service.name, cause))?;
+        Ok((service.name.clone(), made))
+    };
+    plan.services.iter().map(service).collect()
+}
+
+/// What endpoints are made of.
+pub(super) struct Makings<'p> {
+    pub(super) plan: &'p Plan,
+    pub(super) live: &'p Live,
+    pub(super) directory: &'p Arc<Directory>,
+}
+
+impl Makings<'_> {
+    /// The endpoint of a route; `None` for a target that is none.
+    pub(super) fn endpoint(
+        &self,
+        api: &ApiPlan,
+        route: &RouteName,
+        target: &TargetPlan,
+    ) -> Result<Option<Endpoint>, CompileError> {
+        Ok(Some(match target {
+            TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => return Ok(None),
+            TargetPlan::SignIn(plan) => {
+                let gives = match plan.gives {
+                    SignInGives::Session => Gives::Session(session_of(api, route)?),
+                    SignInGives::Token(service) => Gives::Token(self.service(route, service)?.0),
+                };
+                let realm = self.realm(route, plan.realm)?;
+                Endpoint::SignIn(Box::new(SignIn::new((**plan).clone(), realm, gives)))
+            }
+            TargetPlan::SignOut(plan) => {
+                let accounts = self.live.accounts();
+                let accounts = accounts.ok_or_else(|| refused("route", route, "the store is not open"))?;
+                let store = accounts.store().clone();
+                Endpoint::SignOut(Box::new(SignOut::new(plan.clone(), api.session.clone(), store)))
+            }
+            TargetPlan::Authorize(service) => {
+                let (service, realm) = self.service(route, *service)?;
+                let (session, directory) = (session_of(api, route)?, Arc::clone(self.directory));
+                Endpoint::Authorize(Box::new(Authorize::new(service, realm, session, directory)))
+            }
+            TargetPlan::AuthorizeStep(plan) => {
+                let (service, realm) = self.service(route, plan.service)?;
+                let directory = Arc::clone(self.directory);
+                let step = AuthorizeStep::new((**plan).clone(), service, realm, directory);
+                Endpoint::AuthorizeStep(Box::new(step))
+            }
+            TargetPlan::MintClient(plan) => {
+                let (_, realm) = self.service(route, plan.service)?;
+                let directory = Arc::clone(self.directory);
+                Endpoint::MintClient(Box::new(MintClient::new((**plan).clone(), realm, directory)))
+            }
+            TargetPlan::Token(plan) => {
+                Endpoint::Token(self.service(route, plan.service)?.0, (**plan).clone())
+            }
+            TargetPlan::Revoke(service) => Endpoint::Revoke(self.service(route, *service)?.0),
+            TargetPlan::Introspect(service) => Endpoint::Introspect(self.service(route, *service)?.0),
+            TargetPlan::Metadata(plan) => {
+                Endpoint::Metadata(self.service(route, plan.service)?.0, (**plan).clone())
+            }
+            TargetPlan::Keys(service) => Endpoint::Keys(self.service(route, *service)?.0),
+            TargetPlan::DeleteToken(plan) => {
+                Endpoint::DeleteToken(self.service(route, plan.service)?.0, (**plan).clone())
+            }
+        }))
+    }
+
+    fn realm(&self, route: &RouteName, realm: RealmRef) -> Result<Arc<Realm>, CompileError> {
+        (self.live.callers.realm(self.plan, realm))
+            .map(|live| Arc::clone(&live.realm))
+            .ok_or_else(|| refused("route", route, "its realm is not there"))
+    }
+
+    /// A token service, and its realm.
+    fn service(
+        &self,
+        route: &RouteName,
+        service: ServiceRef,
+    ) -> Result<(Arc<TokenService>, Arc<Realm>), CompileError> {
+        let missing = || refused("route", route, "its token service is not there");
+        let plan = self.plan.services.get(service.index()).ok_or_else(missing)?;
+        let service = self
+            .live
+            .token_services
+            .get(&plan.name)
+            .cloned()
+            .ok_or_else(missing)?;
+        Ok((service, self.realm(route, plan.realm)?))
+    }
+}
+
+fn session_of(api: &ApiPlan, route: &RouteName) -> Result<SessionPlan, CompileError> {
+    api.session
+        .clone()
+        .ok_or_else(|| refused("route", route, "its api has no session"))
+}

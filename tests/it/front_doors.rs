@@ -1,0 +1,701 @@
+//! Three front doors with accounts of their own, driven by the programs that were written for them: a vendor's SDK, a printed
+//! sample, generic OAuth libraries.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use serde_json::{Value, json};
+use tollgate::base::clock::Clock;
+use tollgate::gateway::{Gateway, Options};
+
+use crate::support::client::{request, send};
+use crate::support::gateway::plan;
+use crate::support::upstream::Upstream;
+use crate::support::world::{PASSWORD, START, cookie, cookies, hash};
+use crate::tokens::python;
+
+async fn start(text: &str, clock: &Clock) -> (Gateway, SocketAddr) {
+    let options = Options {
+        clock: clock.clone(),
+        ..Options::default()
+    };
+    let gateway = Gateway::start(plan(text), options).await.expect("to start");
+    let address = gateway.addresses()[0];
+    (gateway, address)
+}
+
+fn sha256(text: &str) -> String {
+    let digest = tollgate::base::digest::Digest::of(text);
+    digest
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A Python program that runs beside the test.
+struct Driver {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    input: ChildStdin,
+}
+
+impl Driver {
+    fn start(script: &str, arguments: &[&str]) -> Option<Driver> {
+        let mut child = Command::new(python()?)
+            .arg(format!("{}/tests/foreign/{script}", env!("CARGO_MANIFEST_DIR")))
+            .args(arguments)
+            .env("NO_PROXY", "*")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("to start Python");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let input = child.stdin.take().expect("its input");
+        Some(Driver { child, lines, input })
+    }
+
+    /// The next value; waits for it without holding the runtime's only thread.
+    async fn next(mut self) -> (Driver, Value) {
+        tokio::task::spawn_blocking(move || {
+            let line = self.lines.next().expect("another line").expect("a line");
+            let value = serde_json::from_str(&line).unwrap_or_else(|bad| panic!("{bad}: {line}"));
+            (self, value)
+        })
+        .await
+        .expect("a value")
+    }
+
+    fn go_on(&mut self) {
+        self.input.write_all(b"\n").expect("to write");
+        self.input.flush().expect("to write");
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// ---- a provider's api with scripted sign-in
+
+const CLIENT: &str = "6b0cafe00000000000000000000000a1";
+const SECRET: &str = "d00dad00000000000000000000000b2c";
+const CUSTOMER: &str = "267958b55d5a463e94a302c20f4a0001";
+const TENANT: &str = "267958b55d5a463e94a302c20f4a6b68";
+
+fn central(backend: &Upstream) -> String {
+    format!(
+        r#"
+server: {{ workers: 1 }}
+listeners: [{{ address: 127.0.0.1:0 }}]
+store: memory
+realms:
+  central:
+    names: email
+    users:
+      operator@msp.example:
+        password: {{ hash: "{hash}" }}
+        customer: {CUSTOMER}
+        roles: [admin]
+    applications:
+      {CLIENT}:
+        name: Inventory
+        secret: {{ sha256: {secret} }}
+        owner: operator@msp.example
+        customer: {CUSTOMER}
+        grants: [authorization-code, refresh-token]
+        scopes: [all, read]
+token-services:
+  central:
+    realm: central
+    issuer: http://127.0.0.1:9/
+    audience: central
+    access: {{ lifetime: 2h }}
+    refresh: {{ lifetime: 14d }}
+    code: {{ lifetime: 5m }}
+    scopes: {{ all: every, read: [GET, HEAD] }}
+limits:
+  per-customer: {{ rate: 7/s, burst: 7, per: customer }}
+  step: {{ rate: 1/s, burst: 1, per: [route, client] }}
+  address: {{ rate: 100/s, burst: 100, per: address }}
+customers:
+  "{CUSTOMER}":
+    tenants:
+      {TENANT}: {{ roles: [readonly] }}
+backends:
+  backend: {{ endpoints: [{url}] }}
+dialects:
+  central: {{ file: {dialect} }}
+apis:
+  central:
+    hosts: ["*"]
+    dialect: central
+    credentials: [bearer: central]
+    session: {{ realm: central, cookie: session, csrf: {{ cookie: csrftoken, headers: [X-CSRF-Token] }} }}
+    access: {{}}
+    scope-methods: true
+    limits: [per-customer]
+    headers: {{ tenant: TenantID, customer: X-Customer-ID, roles: X-Roles }}
+    tenant-selector: TenantID
+    routes:
+      - path: /oauth2/authorize/central/api/login
+        methods: [POST]
+        public: true
+        limits: [address, step]
+        to:
+          sign-in:
+            realm: central
+            client: {{ query: client_id }}
+            body: {{ json: {{ username: /username, password: /password }} }}
+            gives: session
+            answer: {{ json: {{ status: true }} }}
+      - path: /oauth2/authorize/central/api
+        methods: [POST]
+        credentials: [session]
+        limits: [step]
+        to: {{ authorize-step: {{ service: central, customer: /customer_id, answer: {{ json: {{ auth_code: "{{code}}" }} }} }} }}
+      - path: /oauth2/authorize/central/api/
+        methods: [POST]
+        credentials: [session]
+        limits: [step]
+        to: {{ authorize-step: {{ service: central, customer: /customer_id, answer: {{ json: {{ auth_code: "{{code}}" }} }} }} }}
+      - path: /oauth2/authorize/central/api/client_credentials
+        methods: [POST]
+        credentials: [session]
+        limits: [step]
+        to: {{ mint-client: {{ service: central, customer: /customer_id, answer: {{ json: {{ client_id: "{{client_id}}", client_secret: "{{client_secret}}" }} }} }} }}
+      - path: /oauth2/token
+        methods: [POST]
+        public: true
+        limits: []
+        to: {{ token: {{ service: central, parameters: [query] }} }}
+      - path: /oauth2/api/tokens
+        methods: [DELETE]
+        credentials: [session]
+        limits: []
+        to: {{ delete-token: {{ service: central, token: /access_token }} }}
+      - path: /{{*rest}}
+        to: {{ backend: backend }}
+"#,
+        hash = hash(),
+        secret = sha256(SECRET),
+        url = backend.url(),
+        dialect = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dialects/central.yaml"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sdk_signs_in_calls_and_refreshes_when_its_token_has_expired() {
+    let backend = Upstream::start("backend").await;
+    let clock = Clock::manual(START);
+    let (_gateway, address) = start(&central(&backend), &clock).await;
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [&address.to_string(), folder.path().to_str().unwrap(), "refresh"];
+    let Some(driver) = Driver::start("central_sdk.py", &arguments) else {
+        return;
+    };
+    let (driver, first) = driver.next().await;
+    assert_eq!(first["call"]["code"], 200, "{first}");
+    assert_eq!(
+        first["token"],
+        json!(["access_token", "expires_in", "refresh_token", "token_type"]),
+        "{first}"
+    );
+    let seen = backend.seen().pop().unwrap();
+    assert_eq!(seen.only("x-customer-id"), CUSTOMER);
+    let (mut driver, turn) = driver.next().await;
+    assert_eq!(turn, "turn");
+    clock.advance(std::time::Duration::from_secs(2 * 3600));
+    driver.go_on();
+    let (_driver, then) = driver.next().await;
+    assert_eq!(then["call"]["code"], 200, "{then}");
+    assert_eq!(
+        (&then["another"], &then["rotated"]),
+        (&json!(true), &json!(true)),
+        "{then}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sdk_recovers_from_429_and_acts_on_its_tenants_alone() {
+    let backend = Upstream::start("backend").await;
+    let (_gateway, address) = start(&central(&backend), &Clock::system()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [&address.to_string(), folder.path().to_str().unwrap(), "limited"];
+    let Some(driver) = Driver::start("central_sdk.py", &arguments) else {
+        return;
+    };
+    let (driver, first) = driver.next().await;
+    assert_eq!(first["call"]["code"], 200, "{first}");
+    let (_driver, codes) = driver.next().await;
+    assert_eq!(codes, json!(vec![200; 10]));
+    // The token file is there: the second program goes on with it.
+    let arguments = [&address.to_string(), folder.path().to_str().unwrap(), "tenant"];
+    let Some(driver) = Driver::start("central_sdk.py", &arguments) else {
+        return;
+    };
+    let (driver, _) = driver.next().await;
+    let (_driver, tenants) = driver.next().await;
+    assert_eq!(tenants, json!({"own": 200, "other": 403}));
+    let seen = backend.seen();
+    let on_tenant = seen
+        .iter()
+        .find(|seen| seen.headers.get("tenantid").is_some_and(|value| value == TENANT));
+    let on_tenant = on_tenant.expect("the call on the tenant");
+    assert_eq!(
+        on_tenant.only("x-roles"),
+        "readonly",
+        "the tenant's role, not the user's"
+    );
+    assert_eq!(on_tenant.only("x-customer-id"), CUSTOMER, "the provider pays");
+}
+
+#[tokio::test]
+async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
+    let backend = Upstream::start("backend").await;
+    let clock = Clock::manual(START);
+    let (_gateway, address) = start(&central(&backend), &clock).await;
+    let post = |target: String, fields: Vec<(&'static str, String)>, body: String| async move {
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        send(address, request("POST", "central.test", &target, &fields, &body)).await
+    };
+    let media = ("content-type", "application/json".to_owned());
+    let steps = "/oauth2/authorize/central/api";
+    // ARUBA-75: a wrong password.
+    let wrong = json!({"username": "operator@msp.example", "password": "wrong"}).to_string();
+    let got = post(
+        format!("{steps}/login?client_id={CLIENT}"),
+        vec![media.clone()],
+        wrong,
+    )
+    .await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()),
+        (401, json!({"message": "Auth failure", "status": false}))
+    );
+    clock.advance(std::time::Duration::from_secs(1));
+    let right = json!({"username": "operator@msp.example", "password": PASSWORD}).to_string();
+    let got = post(
+        format!("{steps}/login?client_id={CLIENT}"),
+        vec![media.clone()],
+        right.clone(),
+    )
+    .await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()),
+        (200, json!({"status": true})),
+        "{}",
+        got.text()
+    );
+    assert_eq!(cookies(&got).len(), 2);
+    let session = ("cookie", format!("session={}", cookie(&got, "session")));
+    let csrf = ("x-csrf-token", cookie(&got, "csrftoken"));
+    // ARUBA-65: one call a second on each step and client.
+    let limited = post(
+        format!("{steps}/login?client_id={CLIENT}"),
+        vec![media.clone()],
+        right,
+    )
+    .await;
+    assert_eq!(
+        (limited.status.as_u16(), limited.json()),
+        (429, json!({"message": "API rate limit exceeded"}))
+    );
+    // ARUBA-77 to 82: credentials for a tenant of the provider, and for no other.
+    let all = || vec![media.clone(), session.clone(), csrf.clone()];
+    let body = |customer: &str| json!({"customer_id": customer}).to_string();
+    let got = post(
+        format!("{steps}/client_credentials?client_id={CLIENT}"),
+        all(),
+        body(TENANT),
+    )
+    .await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let minted = got.json();
+    clock.advance(std::time::Duration::from_secs(1));
+    let other = "0".repeat(32);
+    let got = post(
+        format!("{steps}/client_credentials?client_id={CLIENT}"),
+        all(),
+        body(&other),
+    )
+    .await;
+    assert_eq!(got.status, 403, "{}", got.text());
+    // ARUBA-89, 90.
+    let query = format!("{steps}?client_id={CLIENT}&response_type=code&scope=all");
+    let got = post(
+        query.clone(),
+        vec![media.clone(), session.clone()],
+        body(CUSTOMER),
+    )
+    .await;
+    assert_eq!(got.status, 403, "{}", got.text());
+    let got = post(query.clone(), vec![media.clone()], body(CUSTOMER)).await;
+    assert_eq!(got.status, 401, "{}", got.text());
+    let got = post(query.clone(), all(), body(CUSTOMER)).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let code = got.json()["auth_code"].as_str().unwrap().to_owned();
+    let exchange = |client: &str, secret: &str, code: &str| {
+        format!(
+            "/oauth2/token?client_id={client}&client_secret={secret}&grant_type=authorization_code&code={code}"
+        )
+    };
+    let got = post(exchange(CLIENT, SECRET, &code), vec![], String::new()).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let token = got.json();
+    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    let call = |bearer: String| async move {
+        let fields = [("authorization", bearer.as_str())];
+        send(
+            address,
+            request("GET", "central.test", "/monitoring/v1/aps", &fields, ""),
+        )
+        .await
+    };
+    assert_eq!(call(bearer.clone()).await.status, 200);
+    // The code again: it revokes what came of it.
+    let got = post(exchange(CLIENT, SECRET, &code), vec![], String::new()).await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()["error"].as_str()),
+        (400, Some("invalid_grant")),
+        "{}",
+        got.text()
+    );
+    let refused = call(bearer).await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.text().contains("invalid_token"), "{}", refused.text());
+    // The minted credentials act on their tenant.
+    clock.advance(std::time::Duration::from_secs(1));
+    let (id, secret) = (
+        minted["client_id"].as_str().unwrap(),
+        minted["client_secret"].as_str().unwrap(),
+    );
+    let query = format!("{steps}/?client_id={id}&response_type=code&scope=read");
+    let got = post(query, all(), body(TENANT)).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let code = got.json()["auth_code"].as_str().unwrap().to_owned();
+    let token = post(exchange(id, secret, &code), vec![], String::new())
+        .await
+        .json();
+    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap_or_default());
+    assert_eq!(call(bearer.clone()).await.status, 200, "{token}");
+    assert_eq!(backend.seen().pop().unwrap().only("tenantid"), TENANT);
+    // ARUBA-86: a token of scope `read` changes nothing.
+    let fields = [("authorization", bearer.as_str())];
+    let got = send(
+        address,
+        request("POST", "central.test", "/monitoring/v1/aps", &fields, ""),
+    )
+    .await;
+    assert_eq!(got.status, 403);
+    // Deleting it by session: the next call is refused.
+    let text = json!({"access_token": token["access_token"]}).to_string();
+    let fields = [media, session, csrf];
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let got = send(
+        address,
+        request("DELETE", "central.test", "/oauth2/api/tokens", &fields, &text),
+    )
+    .await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(call(bearer).await.status, 401);
+}
+
+// ---- a login that gives a signed token
+
+fn vcenter(backend: &Upstream, folder: &std::path::Path) -> String {
+    format!(
+        r#"
+server: {{ workers: 1 }}
+listeners: [{{ address: 127.0.0.1:0 }}]
+store: {{ sqlite: {folder}/tollgate.db }}
+realms:
+  vcenter:
+    lockout: {{ attempts: 5, window: 15m, duration: 1m, key: [domain, name], suspends-tokens: true }}
+    users:
+      'corp\admin': {{ password: {{ hash: "{hash}" }}, customer: corp, roles: [admin] }}
+      'corp\viewer': {{ password: {{ hash: "{hash}" }}, customer: corp, roles: [readonly] }}
+token-services:
+  vcenter:
+    realm: vcenter
+    issuer: http://127.0.0.1:9/
+    audience: vcenter
+    access: {{ format: jwt, lifetime: 60m }}
+    keys: {{ directory: {folder}/keys }}
+backends:
+  backend: {{ endpoints: [{url}] }}
+dialects:
+  vcenter:
+    token_expired: {{ status: 401, json: {{ errorCode: "1005", message: Token is already expired }} }}
+apis:
+  vcenter:
+    hosts: ["*"]
+    credentials: [bearer: vcenter]
+    access: {{ roles: [admin] }}
+    dialect: vcenter
+    routes:
+      - path: /Spectre/api/rest/v1/Services/AuthenticationService/login
+        methods: [POST]
+        public: true
+        to:
+          sign-in:
+            realm: vcenter
+            body:
+              json: {{ username: /apiUserCredential/username, password: /apiUserCredential/password, domain: /apiUserCredential/domain }}
+            roles: [admin]
+            gives: {{ token: vcenter }}
+            answer: {{ json: {{ accessToken: "{{token}}", tokenType: "{{token_type}}", expiresAt: "{{expires_at}}" }} }}
+      - path: /Spectre/api/rest/v1/Services/AuthenticationService/logoff
+        methods: [POST]
+        to: {{ sign-out: {{}} }}
+      - path: /Spectre/api/rest/v1/Services/{{*rest}}
+        to: {{ backend: backend }}
+"#,
+        folder = folder.display(),
+        hash = hash(),
+        url = backend.url(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_sample_logs_in_calls_and_logs_off() {
+    let backend = Upstream::start("backend").await;
+    let folder = tempfile::tempdir().unwrap();
+    let (_gateway, address) = start(&vcenter(&backend, folder.path()), &Clock::manual(START)).await;
+    let base = format!("http://{address}");
+    let Some(driver) = Driver::start("vcenter_sample.py", &[&base, "Admin", "CORP", PASSWORD]) else {
+        return;
+    };
+    let (_driver, did) = driver.next().await;
+    assert_eq!(
+        (
+            &did["login"],
+            &did["parts"],
+            &did["call"],
+            &did["logoff"],
+            &did["after"]
+        ),
+        (&json!(200), &json!(3), &json!(200), &json!(200), &json!(401)),
+        "{did}"
+    );
+    let Some(driver) = Driver::start("vcenter_sample.py", &[&base, "viewer", "corp", PASSWORD]) else {
+        return;
+    };
+    let (_driver, did) = driver.next().await;
+    assert_eq!(did["login"], 403, "read-only users are refused: {did}");
+}
+
+#[tokio::test]
+async fn a_lockout_stops_signed_tokens_and_lets_them_work_again_until_they_expire() {
+    let backend = Upstream::start("backend").await;
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(START);
+    let (_gateway, address) = start(&vcenter(&backend, folder.path()), &clock).await;
+    let services = "/Spectre/api/rest/v1/Services";
+    let login = |password: &'static str| async move {
+        let body =
+            json!({"apiUserCredential": {"username": "admin", "domain": "corp", "password": password}});
+        let fields = [("content-type", "application/json")];
+        let target = format!("{services}/AuthenticationService/login");
+        send(
+            address,
+            request("POST", "10.0.0.1", &target, &fields, &body.to_string()),
+        )
+        .await
+    };
+    let call = |bearer: String| async move {
+        let fields = [("authorization", bearer.as_str())];
+        send(
+            address,
+            request("GET", "10.0.0.1", &format!("{services}/x"), &fields, ""),
+        )
+        .await
+    };
+    // Two sessions side by side.
+    let mut bearers = Vec::new();
+    for _ in 0..2 {
+        let got = login(PASSWORD).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+        bearers.push(format!("Bearer {}", got.json()["accessToken"].as_str().unwrap()));
+    }
+    assert_ne!(bearers[0], bearers[1]);
+    for bearer in &bearers {
+        assert_eq!(call(bearer.clone()).await.status, 200);
+    }
+    for _ in 0..5 {
+        assert_eq!(login("wrong").await.status, 401);
+    }
+    for bearer in &bearers {
+        assert_eq!(call(bearer.clone()).await.status, 401, "OMIVV-23");
+    }
+    clock.advance(std::time::Duration::from_secs(61));
+    for bearer in &bearers {
+        assert_eq!(call(bearer.clone()).await.status, 200, "OMIVV-24");
+    }
+    // Logging off ends one of them.
+    let fields = [("authorization", bearers[0].as_str())];
+    let off = request(
+        "POST",
+        "10.0.0.1",
+        &format!("{services}/AuthenticationService/logoff"),
+        &fields,
+        "",
+    );
+    assert_eq!(send(address, off).await.status, 200);
+    assert_eq!(call(bearers[0].clone()).await.status, 401);
+    assert_eq!(call(bearers[1].clone()).await.status, 200);
+    // OMIVV-20, 21: after 60 minutes, with the sentence that clients look for.
+    clock.advance(std::time::Duration::from_secs(59 * 60));
+    let got = call(bearers[1].clone()).await;
+    assert_eq!(got.status, 401);
+    assert_eq!(
+        got.json()["message"],
+        "Token is already expired",
+        "{}",
+        got.text()
+    );
+}
+
+// ---- generic libraries, and pages
+
+const SECRET_OF_APP: &str = "the secret of app1";
+
+const PAGES: &str = r#"
+      - path: /authorize
+        methods: [GET, POST]
+        public: true
+        to: { authorize: staff }
+      - path: /token
+        methods: [POST]
+        public: true
+        to: { token: { service: staff } }
+      - path: /revoke
+        methods: [POST]
+        public: true
+        to: { revoke: staff }
+      - path: /{*rest}
+        to: { backend: backend }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn generic_libraries_get_tokens_through_the_pages() {
+    let world = crate::support::world::World::with_routes(&PAGES.replace("api.test", "127.0.0.1")).await;
+    let text = world.text().replace("hosts: [api.test]", "hosts: ['*']");
+    world.gateway.reload(plan(&text)).await.unwrap();
+    let at = |path: &str| format!("http://{}{path}", world.address);
+    let (authorize, token, revoke) = (at("/authorize"), at("/token"), at("/revoke"));
+    // A loopback redirect takes any port (RFC 8252 section 7.3).
+    let arguments = [
+        authorize.as_str(),
+        &token,
+        &revoke,
+        "app1",
+        SECRET_OF_APP,
+        "http://127.0.0.1:5000/cb",
+        "alice",
+        PASSWORD,
+    ];
+    let Some(driver) = Driver::start("browserless.py", &arguments) else {
+        return;
+    };
+    let (_driver, did) = driver.next().await;
+    assert_eq!(did["iss"], json!(["http://127.0.0.1:9/"]), "{did}");
+    assert_eq!(
+        (&did["rotated"], &did["revoked"], &did["denied"]),
+        (&json!(true), &json!(200), &json!(["access_denied"])),
+        "{did}"
+    );
+    let bearer = format!("Bearer {}", did["token"].as_str().unwrap());
+    assert_eq!(
+        world
+            .call("GET", "/x", &[("authorization", &bearer)], "")
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn the_pages_decide_nothing_for_another_site_another_session_or_another_request() {
+    let world = crate::support::world::World::with_routes(PAGES).await;
+    let query =
+        "/authorize?response_type=code&client_id=app1&redirect_uri=http://127.0.0.1/cb&scope=read&state=s1";
+    let page = world.call("GET", query, &[], "").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Reports &amp; more"), "{}", page.text());
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+        "{policy}"
+    );
+    let body = format!(
+        "step=sign-in&username=alice&password={}",
+        PASSWORD.replace(' ', "+")
+    );
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let got = world
+        .call("POST", query, &[form, ("origin", "https://evil.test")], &body)
+        .await;
+    assert_eq!(got.status, 403);
+    let wrong = world
+        .call("POST", query, &[form], "step=sign-in&username=alice&password=x")
+        .await;
+    assert_eq!(wrong.status, 403);
+    assert!(wrong.text().contains("The name or the password is wrong."));
+    let sid = |got: &crate::support::client::Got| format!("sid={}", cookie(got, "sid"));
+    let first = world.call("POST", query, &[form], &body).await;
+    let second = world.call("POST", query, &[form], &body).await;
+    assert_eq!(first.status, 303);
+    let (first, second) = (sid(&first), sid(&second));
+    let proof = |page: &str| {
+        let from = page.split("name=\"proof\" value=\"").nth(1).expect("a proof");
+        from.split('"').next().unwrap().to_owned()
+    };
+    let shown = world.call("GET", query, &[("cookie", &first)], "").await.text();
+    let decide = |query: String, cookie: String, proof: String| {
+        let world = &world;
+        async move {
+            let body = format!("step=consent&decision=allow&proof={proof}");
+            world
+                .call("POST", &query, &[form, ("cookie", cookie.as_str())], &body)
+                .await
+        }
+    };
+    let other = query.replace("scope=read", "scope=all");
+    for (query, cookie, proof) in [
+        (query.to_owned(), second.clone(), proof(&shown)),
+        (other, first.clone(), proof(&shown)),
+        (query.to_owned(), first.clone(), String::new()),
+    ] {
+        assert_eq!(decide(query, cookie, proof).await.status, 403);
+    }
+    let got = decide(query.to_owned(), first, proof(&shown)).await;
+    assert_eq!(got.status, 303, "{}", got.text());
+    let location = got.header("location").unwrap();
+    assert!(
+        location.starts_with("http://127.0.0.1/cb?code=") && location.contains("state=s1"),
+        "{location}"
+    );
+    // RFC 6749 section 4.1.2.1: an address that is not registered is never sent to.
+    for query in [
+        "/authorize?response_type=code&client_id=app1&redirect_uri=https://evil.test/cb",
+        "/authorize?response_type=code&client_id=nobody&redirect_uri=http://127.0.0.1/cb",
+    ] {
+        let got = world.call("GET", query, &[], "").await;
+        assert_eq!(
+            (got.status.as_u16(), got.header("location")),
+            (400, None),
+            "{query}"
+        );
+    }
+}
