@@ -37,15 +37,19 @@ const SCENARIOS: &[Scenario] = &[
     ("token_digest", digest),
     ("token_hit", |times| token(HIT, times)),
     ("token_miss", |times| token(MISS, times)),
-    ("own_token_digest", |times| digest_of(OWN_TOKEN, times)),
-    ("own_token_hit", |times| own(&Callers::open().token(), times)),
-    ("session_hit", |times| own(&Callers::open().session(), times)),
     ("bucket_spend", bucket),
     ("items_50_devices", items),
     ("pipeline_hit", |times| whole(HIT, StatusCode::OK, times)),
     ("pipeline_429", |times| {
         whole(LIMITED, StatusCode::TOO_MANY_REQUESTS, times);
     }),
+];
+
+/// The same, to be counted by hand: what they cost is not held to a budget yet, so `--list` does not name them.
+const UNHELD: &[Scenario] = &[
+    ("own_token_digest", |times| digest_of(OWN_TOKEN, times)),
+    ("own_token_hit", |times| own(&Callers::open().token(), times)),
+    ("session_hit", |times| own(&Callers::open().session(), times)),
 ];
 
 /// Runs `work` so many times. A function of its own, with a name that can be found, in which counting is switched on.
@@ -176,7 +180,8 @@ fn main() {
         .filter(|word| word != "--bench")
         .collect();
     let found = words.first().and_then(|name| {
-        let scenario = SCENARIOS.iter().find(|(known, _)| known == name);
+        let mut scenarios = SCENARIOS.iter().chain(UNHELD);
+        let scenario = scenarios.find(|(known, _)| known == name);
         scenario.map(|(_, run)| run)
     });
     match (words.first().map(String::as_str), found) {
@@ -187,7 +192,7 @@ fn main() {
         }
         (Some(_), Some(run)) => run(words.get(1).map_or(1, |times| times.parse().unwrap())),
         _ => {
-            for (name, run) in SCENARIOS {
+            for (name, run) in SCENARIOS.iter().chain(UNHELD) {
                 run(1);
                 println!("{name}: ran");
             }

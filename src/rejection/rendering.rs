@@ -75,6 +75,18 @@ pub enum BadLook {
     },
 }
 
+/// The schemes that the challenge of a 401 names (RFC 9110 section 11.6.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offered {
+    /// Bearer tokens.
+    Bearer,
+    /// Name and password too. Browsers ask their user for both when they see it, so it is not for apis with sessions.
+    BearerAndBasic {
+        /// What the client is told that they are for.
+        realm: crate::identity::ApiName,
+    },
+}
+
 /// All looks of one dialect.
 #[derive(Debug, Clone)]
 pub struct Looks {
@@ -117,10 +129,18 @@ impl Looks {
     /// # Errors
     /// The first [`BadLook`].
     pub fn compile(rows: &[(Code, Look)]) -> Result<Looks, BadLook> {
+        Looks::offering(rows, &Offered::Bearer)
+    }
+
+    /// The same, where a 401 offers these ways to authenticate.
+    ///
+    /// # Errors
+    /// The first [`BadLook`].
+    pub fn offering(rows: &[(Code, Look)], offered: &Offered) -> Result<Looks, BadLook> {
         let own = |code: Code| rows.iter().rev().find(|(named, _)| *named == code);
         let row = |code: Code| match own(code) {
-            Some((_, look)) => Row::compile(code, look),
-            None => Row::compile(code, &standard(code)),
+            Some((_, look)) => Row::compile(code, look, offered),
+            None => Row::compile(code, &standard(code), offered),
         };
         let compiled = Code::ALL.iter().map(|code| match code {
             // Who guesses passwords is not told which of the guesses were looked at, unless a dialect says so.
@@ -235,7 +255,7 @@ fn challenge(code: Code, status: StatusCode) -> Option<&'static str> {
 }
 
 impl Row {
-    fn compile(code: Code, look: &Look) -> Result<Row, BadLook> {
+    fn compile(code: Code, look: &Look, offered: &Offered) -> Result<Row, BadLook> {
         let name_of_code = code.as_str();
         let status = look.status;
         let has_no_body = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -267,6 +287,14 @@ impl Row {
         let has_challenge = look.headers.iter().any(|(name, _)| name == WWW_AUTHENTICATE);
         if let Some(text) = challenge(code, status).filter(|_| !has_challenge) {
             row.add(code, &WWW_AUTHENTICATE, text)?;
+            match offered {
+                Offered::BearerAndBasic { realm } if status == StatusCode::UNAUTHORIZED => {
+                    // A token, so there is nothing to escape (RFC 7617 section 2.1 for the charset).
+                    let basic = format!("Basic realm=\"{realm}\", charset=\"UTF-8\"");
+                    row.add(code, &WWW_AUTHENTICATE, &basic)?;
+                }
+                Offered::BearerAndBasic { realm: _ } | Offered::Bearer => {}
+            }
         }
         Ok(row)
     }

@@ -166,6 +166,32 @@ fn rfc6750_3_challenges() {
 }
 
 #[test]
+fn where_passwords_are_taken_a_401_says_so_unless_a_dialect_says_something_else() {
+    let offered = Offered::BearerAndBasic {
+        realm: crate::identity::ApiName::try_from("things").unwrap(),
+    };
+    let mut own = look(401, None, "");
+    own.headers.push((WWW_AUTHENTICATE, "Bearer".to_owned()));
+    let looks = Looks::offering(&[(Code::TokenExpired, own)], &offered).unwrap();
+    let challenges = |rejection: Rejection| -> Vec<String> {
+        let answer = looks.render(&rejection, "0");
+        let fields = answer.headers().get_all(WWW_AUTHENTICATE);
+        fields
+            .iter()
+            .map(|field| field.to_str().unwrap().to_owned())
+            .collect()
+    };
+    let basic = "Basic realm=\"things\", charset=\"UTF-8\"";
+    assert_eq!(challenges(Rejection::CredentialsMissing), ["Bearer", basic]);
+    assert_eq!(challenges(Rejection::SignInFailed), ["Bearer", basic]);
+    assert_eq!(challenges(Rejection::TokenExpired), ["Bearer"]);
+    assert_eq!(
+        challenges(Rejection::RoleMissing),
+        ["Bearer error=\"insufficient_scope\""]
+    );
+}
+
+#[test]
 fn what_http_asks_for_is_in_every_look() {
     for looks in [
         Looks::standard(),

@@ -23,7 +23,7 @@ use crate::limits::Limit;
 use crate::limits::Limits;
 use crate::limits::items::ItemCap;
 use crate::limits::table::Table;
-use crate::rejection::rendering::{Look, Looks};
+use crate::rejection::rendering::{Look, Looks, Offered};
 use crate::routing::region::Regions;
 use crate::routing::router::{Builder, HostMatch};
 use crate::telemetry::metrics::{NONE, UpstreamMetrics};
@@ -88,7 +88,7 @@ impl View {
         let looks = plan
             .dialects
             .iter()
-            .map(compile_looks)
+            .map(|dialect| compile_looks(dialect, &Offered::Bearer))
             .collect::<Result<Vec<_>, _>>()?;
         let standard = Arc::new(Looks::standard());
         let parts = Parts {
@@ -104,8 +104,14 @@ impl View {
         let mut router = Builder::new();
         let mut apis = Vec::with_capacity(plan.apis.len());
         for (index, api) in plan.apis.iter().enumerate() {
-            let looks = looks.get(api.dialect.index()).unwrap_or(&standard);
-            apis.push(Arc::clone(looks));
+            apis.push(match (plan.dialects.get(api.dialect.index()), offered(api)) {
+                (Some(dialect), offered @ Offered::BearerAndBasic { .. }) => {
+                    compile_looks(dialect, &offered)?
+                }
+                (Some(_), Offered::Bearer) | (None, _) => {
+                    Arc::clone(looks.get(api.dialect.index()).unwrap_or(&standard))
+                }
+            });
             for host in &api.hosts {
                 router.host(host_match(host), index);
             }
@@ -169,7 +175,30 @@ fn limits(
         .collect()
 }
 
-fn compile_looks(dialect: &DialectPlan) -> Result<Arc<Looks>, CompileError> {
+/// What a 401 of an api offers. Sessions are of people with browsers, which would ask for a password by themselves.
+fn offered(api: &ApiPlan) -> Offered {
+    let takes_passwords = credentials(api).any(|credential| match credential {
+        CredentialPlan::Basic(_) => true,
+        CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::ApiKey { .. } => false,
+    });
+    if takes_passwords && api.session.is_none() {
+        Offered::BearerAndBasic {
+            realm: api.name.clone(),
+        }
+    } else {
+        Offered::Bearer
+    }
+}
+
+/// What the routes of an api take.
+fn credentials(api: &ApiPlan) -> impl Iterator<Item = &CredentialPlan> {
+    api.routes.iter().flat_map(|route| match &route.access {
+        AccessPlan::Public => &[][..],
+        AccessPlan::Required { credentials, .. } => credentials.as_slice(),
+    })
+}
+
+fn compile_looks(dialect: &DialectPlan, offered: &Offered) -> Result<Arc<Looks>, CompileError> {
     let rows: Vec<_> = dialect
         .rows
         .iter()
@@ -183,7 +212,7 @@ fn compile_looks(dialect: &DialectPlan) -> Result<Arc<Looks>, CompileError> {
             (*code, look)
         })
         .collect();
-    Looks::compile(&rows)
+    Looks::offering(&rows, offered)
         .map(Arc::new)
         .map_err(|cause| refused("dialect", &dialect.name, cause))
 }
@@ -198,11 +227,7 @@ fn host_match(host: &HostPattern) -> HostMatch {
 
 /// Fields of an api that carry tokens to the gateway, not to the backend.
 fn api_key_headers(api: &ApiPlan) -> impl Iterator<Item = HeaderName> {
-    let credentials = api.routes.iter().flat_map(|route| match &route.access {
-        AccessPlan::Public => &[][..],
-        AccessPlan::Required { credentials, .. } => credentials.as_slice(),
-    });
-    credentials.filter_map(|credential| match credential {
+    credentials(api).filter_map(|credential| match credential {
         CredentialPlan::ApiKey { service: _, header } => Some(header.clone()),
         CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::Basic(_) => None,
     })

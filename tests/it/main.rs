@@ -14,6 +14,7 @@
 
 mod support;
 
+mod callers;
 mod demo;
 mod drain;
 mod foreign_peers;
