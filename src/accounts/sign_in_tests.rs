@@ -378,26 +378,30 @@ async fn a_session_is_opened_with_values_of_its_own_and_replaces_the_one_it_came
     else {
         panic!("not welcome");
     };
-    let open = async |replaces| {
+    let open = async |replaces, later: i64| {
         let opening = crate::accounts::Opening {
             account: &account,
             client_id: None,
             replaces,
         };
-        world.realm.open_session(opening, NOW).await.unwrap()
+        world
+            .realm
+            .open_session(opening, UnixTime(NOW.0 + later))
+            .await
+            .unwrap()
     };
     let digest = |opened: &crate::accounts::Opened| crate::base::digest::Digest::of(opened.id.reveal());
-    let first = open(None).await;
+    let first = open(None, 0).await;
     assert_ne!(first.id, first.csrf);
     assert_eq!(first.expires_at, UnixTime(NOW.0 + 3600));
-    let second = open(Some(digest(&first))).await;
+    let second = open(Some(digest(&first)), 1).await;
     let held = async |opened| {
         let found = world.store().session(realm_name(), digest(opened), NOW).await;
         found.unwrap().is_some()
     };
     assert!(!held(&first).await && held(&second).await);
-    for _ in 0..3 {
-        open(None).await;
+    for later in 2..5 {
+        open(None, later).await;
     }
     assert!(!held(&second).await, "three at most");
     let page = world

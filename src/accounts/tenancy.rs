@@ -27,14 +27,17 @@ pub fn right_of(
     if let Some(grant) = account.and_then(|account| account.grants.of(tenant)) {
         return Some(Right::Granted(grant.clone()));
     }
+    // At home the account's own roles hold, also of one that has others everywhere.
+    let is_home = customer.is_some_and(|customer| customer.as_str() == tenant.as_str());
+    if is_home {
+        return Some(Right::Home);
+    }
     if account.is_some_and(|account| account.every_tenant.is_some()) {
         return Some(Right::Everywhere);
     }
-    if let Some(grant) = found.and_then(|customer| customer.grant(tenant)) {
-        return Some(Right::Granted(grant.clone()));
-    }
-    let is_home = customer.is_some_and(|customer| customer.as_str() == tenant.as_str());
-    is_home.then_some(Right::Home)
+    found
+        .and_then(|customer| customer.grant(tenant))
+        .map(|grant| Right::Granted(grant.clone()))
 }
 
 #[cfg(test)]

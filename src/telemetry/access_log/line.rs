@@ -53,7 +53,7 @@ fields! {
     TraceId = "trace_id", NAME, "W3C trace id, 32 hexadecimal digits.";
     Api = "tollgate.api", NAME, "The api's name.";
     Route = "http.route", NAME, "The route's name.";
-    Credential = "tollgate.credential", NAME, "Kind of credential: `jwt`, `token`, `api_key`, `introspected`, `session`, `basic`.";
+    Credential = "tollgate.credential", NAME, "Kind of credential: `jwt`, `token`, `api-key`, `introspected`, `session`, `basic`.";
     Issuer = "tollgate.issuer", NAME, "The issuer that vouches for it, or the realm of the account.";
     Subject = "tollgate.subject", NAME, "Who called.";
     User = "tollgate.user", NAME, "The name of the account that called.";
