@@ -23,6 +23,9 @@ use crate::store::backend::PageSize;
 use crate::store::model::{Actor, By};
 use crate::store::{Store, StoreError};
 
+/// Finds a realm by its name, as it is now.
+pub(super) type FindRealm = Arc<dyn Fn(&RealmName) -> Option<Arc<Realm>> + Send + Sync>;
+
 /// What the endpoints of `/v1/` work on. Closures, since a reload makes other realms.
 #[derive(Clone)]
 pub struct Control {
@@ -31,7 +34,7 @@ pub struct Control {
     /// Where time comes from.
     pub clock: Clock,
     /// The realm of that name, as of now.
-    pub realm: Arc<dyn Fn(&RealmName) -> Option<Arc<Realm>> + Send + Sync>,
+    pub realm: FindRealm,
     /// Names of all realms.
     pub realms: Arc<dyn Fn() -> Vec<RealmName> + Send + Sync>,
     /// The store, if there are realms.

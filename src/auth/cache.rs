@@ -38,9 +38,9 @@ type Inside<V, H> = Cache<Digest, V, UnitWeighter, H>;
 pub(super) struct Remembered<V, H>(Option<Inside<V, H>>);
 
 /// The right to find out a value that is not known, while others who ask for the same wait.
-pub(super) struct Turn<'c, V, H: BuildHasher + Clone>(
-    Option<PlaceholderGuard<'c, Digest, V, UnitWeighter, H, DefaultLifecycle<Digest, V>>>,
-);
+pub(super) struct Turn<'c, V, H: BuildHasher + Clone>(Option<Place<'c, V, H>>);
+
+type Place<'c, V, H> = PlaceholderGuard<'c, Digest, V, UnitWeighter, H, DefaultLifecycle<Digest, V>>;
 
 impl<V: Clone, H: BuildHasher + Clone + Default> Remembered<V, H> {
     pub(super) fn new(most: usize) -> Remembered<V, H> {

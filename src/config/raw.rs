@@ -841,6 +841,10 @@ pub(super) enum RawRewrite {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "Target")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "as it is written in the file; read once, at load"
+)]
 pub(super) enum RawTarget {
     /// To this backend.
     Backend(At<String>),

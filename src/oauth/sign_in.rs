@@ -53,7 +53,7 @@ pub struct SignIn {
 #[derive(Debug)]
 pub enum Gives {
     /// A session, in these cookies.
-    Session(SessionPlan),
+    Session(Box<SessionPlan>),
     /// An access token of this service.
     Token(Arc<TokenService>),
 }

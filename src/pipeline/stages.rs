@@ -159,10 +159,6 @@ pub(super) fn admit(
 }
 
 /// Answers a call to an endpoint of our own. Boxed: such calls are few, and the others need not make room for them.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all that is known of the call is told to the endpoint"
-)]
 pub(super) async fn own(
     endpoint: &Endpoint,
     shard: &Shard,

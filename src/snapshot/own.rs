@@ -59,7 +59,7 @@ impl Makings<'_> {
             TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => return Ok(None),
             TargetPlan::SignIn(plan) => {
                 let gives = match plan.gives {
-                    SignInGives::Session => Gives::Session(session_of(api, route)?),
+                    SignInGives::Session => Gives::Session(Box::new(session_of(api, route)?)),
                     SignInGives::Token(service) => Gives::Token(self.service(route, service)?.0),
                 };
                 let realm = self.realm(route, plan.realm)?;
