@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn every_value_of_a_name_is_found_in_order_over_all_lines() {
         let lines = [
-            "csrftoken=C; sessionid=S; csrftoken=D; avi-sessionid=S",
+            "csrftoken=C; sessionid=S; csrftoken=D; old-sessionid=S",
             "sessionid=T",
         ];
         assert_eq!(of(&lines, "csrftoken"), ["C", "D"]);

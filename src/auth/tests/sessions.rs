@@ -35,7 +35,7 @@ async fn of_several_cookies_any_that_is_a_live_session_will_do() {
         .store()
         .end_session(realm_name(), Digest::of("s2"), world.by());
     ended.await.unwrap();
-    let door = world.door(vec![world.session(&["sessionid", "avi-sessionid"], None)]);
+    let door = world.door(vec![world.session(&["sessionid", "old-sessionid"], None)]);
     let long = "x".repeat(129);
     let many = (0..MOST_VALUES)
         .map(|n| format!("sessionid=no{n}; "))
@@ -43,13 +43,13 @@ async fn of_several_cookies_any_that_is_a_live_session_will_do() {
     let same = "sessionid=no; ".repeat(50);
     for (line, wanted) in [
         ("sessionid=s1", None),
-        ("avi-sessionid=s1", None),
+        ("old-sessionid=s1", None),
         (
-            "csrftoken=C; sessionid=s1; csrftoken=C; sessionid=s1; avi-sessionid=s1",
+            "csrftoken=C; sessionid=s1; csrftoken=C; sessionid=s1; old-sessionid=s1",
             None,
         ),
         ("sessionid=s2; sessionid=s1", None),
-        ("sessionid=nonsense; avi-sessionid=s1", None),
+        ("sessionid=nonsense; old-sessionid=s1", None),
         (&format!("{same}sessionid=s1"), None),
         (&format!("sessionid={long}; sessionid=s1"), None),
         (&format!("{many}sessionid=s1"), Some(Code::SessionEnded)),
