@@ -147,7 +147,7 @@ pub fn escaped(text: &str, escape: Escape) -> Cow<'_, str> {
         }
         Escape::Markup => matches!(character, '<' | '>' | '&' | '"' | '\''),
     };
-    if !text.contains(needs) {
+    if !may_need(text.as_bytes(), escape) || !text.contains(needs) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
@@ -161,6 +161,22 @@ pub fn escaped(text: &str, escape: Escape) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// Could a byte of it belong to a character that needs an escape? Without a branch, so that many bytes are looked at at once:
+/// nearly every value of a refusal is plain, and a refusal should cost little.
+fn may_need(text: &[u8], escape: Escape) -> bool {
+    let markup = |byte: u8| (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == b'"');
+    let any = |odd: fn(u8) -> bool| {
+        text.iter()
+            .fold(0_u8, |found, byte| found | u8::from(markup(*byte) | odd(*byte)))
+            != 0
+    };
+    match escape {
+        Escape::None => false,
+        Escape::Json => any(|byte| (byte < b' ') | (byte == b'\\') | (byte >= 0x7f)),
+        Escape::Markup => any(|byte| byte == b'\''),
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +216,22 @@ mod tests {
         assert_eq!(template.fill(|field| field.to_string().into()), "<aa>");
         assert_eq!((template.lone(), template.fields().count()), (None, 2));
         assert_eq!(compiled("{a}").unwrap().lone(), Some('a'));
+    }
+
+    #[test]
+    fn a_character_that_needs_an_escape_is_seen_in_its_bytes() {
+        for escape in [Escape::Json, Escape::Markup] {
+            for character in '\0'..=char::MAX {
+                let text = format!("plain{character}text");
+                if escaped(&text, escape) != text {
+                    continue;
+                }
+                // Not escaped: so it is none of those that end a string, a tag or an attribute.
+                assert!(!matches!(character, '"' | '<' | '>' | '&'), "{character:?}");
+                assert!(escape != Escape::Json || (character >= ' ' && character != '\\'));
+                assert!(escape != Escape::Markup || character != '\'');
+            }
+        }
     }
 
     #[test]

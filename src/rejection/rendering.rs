@@ -123,6 +123,10 @@ enum RowBody {
 const STANDARD_BODY: &str = "{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\
      \"detail\":\"{detail}\",\"code\":\"{code}\",\"instance\":\"{request_id}\"}\n";
 
+/// Fields that an answer may get beside its row's: of limits up to four, `Retry-After`, and those that the gateway adds to
+/// every answer.
+const ADDED: usize = 8;
+
 impl Looks {
     /// The standard looks, with `rows` in place of their own.
     ///
@@ -170,13 +174,17 @@ impl Looks {
         if let Some(row) = self.rows.get(code as usize) {
             wait = row.wait;
             *response.status_mut() = row.status;
-            let headers = response.headers_mut();
-            headers.clone_from(&row.fixed);
+            // Room at once for what is added below: a map that is cloned has none, and would grow twice.
+            let mut headers = HeaderMap::with_capacity(row.fixed.len() + row.written.len() + ADDED);
+            for (name, value) in &row.fixed {
+                headers.append(name, value.clone());
+            }
             for (name, template) in &row.written {
                 if let Ok(value) = HeaderValue::try_from(template.render(rejection, request_id)) {
                     headers.append(name, value);
                 }
             }
+            *response.headers_mut() = headers;
             *response.body_mut() = match &row.body {
                 RowBody::Fixed(bytes) => bytes.clone(),
                 RowBody::Written(template) => Bytes::from(template.render(rejection, request_id)),
