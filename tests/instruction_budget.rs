@@ -113,6 +113,23 @@ fn instructions_of_a_call_stay_within_their_budget() {
         .iter()
         .map(|row| counted(&program, &row.scenario, row.calls) / row.calls)
         .collect();
+    let net = |scenario: &str| {
+        let at = |name: &str| named.iter().position(|known| *known == name).unwrap();
+        let less = rows[at(scenario)]
+            .less
+            .as_deref()
+            .map_or(0, |less| whole[at(less)]);
+        whole[at(scenario)] - less
+    };
+    // The digest apart, which a short token and a session have less of.
+    for hit in ["own_token_hit", "session_hit"] {
+        let ratio = net(hit) as f64 / net("token_hit") as f64;
+        println!("{hit:20} {ratio:>9.2} times token_hit");
+        assert!(
+            ratio <= 1.3,
+            "{hit} costs {ratio:.2} times what a remembered JWT costs"
+        );
+    }
     let (mut written, mut over) = (comments, Vec::new());
     for (row, count) in rows.iter().zip(&whole) {
         let less = row.less.as_ref().map_or(0, |less| {
