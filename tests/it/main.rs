@@ -28,6 +28,7 @@ mod key_server_tls;
 mod life;
 mod limits;
 mod operators;
+mod pages;
 mod paths;
 mod regions;
 mod routing;
