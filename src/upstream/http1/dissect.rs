@@ -18,7 +18,7 @@ pub struct Dissected {
     pub is_whole: bool,
     /// Another answer may follow on the connection.
     pub is_kept: bool,
-    /// Bytes behind the answer.
+    /// Bytes behind the answer; of an answer that is not whole, the trailers that have come without their end.
     pub rest: Bytes,
 }
 
