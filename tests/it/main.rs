@@ -15,6 +15,7 @@
 mod support;
 
 mod callers;
+mod canaries;
 mod demo;
 mod drain;
 mod foreign_peers;
@@ -25,6 +26,7 @@ mod hostile;
 mod identity_headers;
 mod item_caps;
 mod key_server_tls;
+mod killed;
 mod life;
 mod limits;
 mod operators;

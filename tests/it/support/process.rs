@@ -82,6 +82,19 @@ impl Process {
         self.child.wait().expect("its end")
     }
 
+    /// Ends it at once, as the system does when memory is short: no handler runs.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("to kill");
+        self.wait();
+    }
+
+    /// Everything that it said; waits until it has ended.
+    pub fn everything(&mut self) -> String {
+        self.wait();
+        self.log.extend(self.lines.iter());
+        self.log.join("\n")
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -155,7 +155,8 @@ pub fn cookie(got: &Got, name: &str) -> String {
         .clone()
 }
 
-fn config(backend: &Upstream, store: &str, routes: &str) -> String {
+/// The configuration of such a gateway, whose store is `store`.
+pub fn config(backend: &Upstream, store: &str, routes: &str) -> String {
     let digest = |text: &str| {
         use std::fmt::Write as _;
         let digest = tollgate::base::digest::Digest::of(text);

@@ -1,0 +1,396 @@
+//! Secrets in a whole life of a gateway with a store: they are in the answers that give them out, and nowhere else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::support::client::{Got, get, request, send};
+use crate::support::process::Process;
+use crate::support::upstream::Upstream;
+use crate::support::world::{OPERATOR, PASSWORD, config, cookie};
+
+const ROUTES: &str = r#"
+      - path: /login
+        methods: [POST]
+        public: true
+        to: { sign-in: { realm: staff, body: { json: {}, form: {} }, gives: session } }
+      - path: /code
+        methods: [POST]
+        credentials: [session]
+        to: { authorize-step: { service: staff, answer: { json: { code: "{code}" } } } }
+      - path: /mint
+        methods: [POST]
+        credentials: [session]
+        to: { mint-client: { service: staff, customer: /customer_id, answer: { json: { id: "{client_id}", secret: "{client_secret}" } } } }
+      - path: /token
+        methods: [POST]
+        public: true
+        to: { token: { service: staff, parameters: [form, query] } }
+      - path: /revoke
+        methods: [POST]
+        public: true
+        to: { revoke: staff }
+      - path: /introspect
+        methods: [POST]
+        public: true
+        to: { introspect: staff }
+      - path: /logout
+        methods: [POST]
+        to: { sign-out: {} }
+      - path: /{*rest}
+        to: { backend: backend }
+"#;
+
+const CLIENT_SECRET: &str = "the secret of app1";
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// What must not be found, by what it is; and every text in which it is looked for, by where it comes from.
+struct Search {
+    process: Process,
+    secrets: BTreeMap<String, String>,
+    places: Vec<(String, Vec<u8>)>,
+}
+
+impl Search {
+    fn secret(&mut self, what: &str, value: &str) -> String {
+        assert!(value.len() >= 8, "{what} is too short to be looked for: {value}");
+        self.secrets.insert(what.to_owned(), value.to_owned());
+        value.to_owned()
+    }
+
+    async fn post(&self, target: &str, fields: &[(&str, &str)], body: &str) -> Got {
+        send(
+            self.process.address,
+            request("POST", "api.test", target, fields, body),
+        )
+        .await
+    }
+
+    /// A call that gives no secret out: its answer is a place.
+    async fn refused(&mut self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Got {
+        let got = send(
+            self.process.address,
+            request(method, "api.test", target, fields, body),
+        )
+        .await;
+        assert!(
+            got.status.is_client_error(),
+            "{target}: {} {}",
+            got.status,
+            got.text()
+        );
+        let place = format!("{:?}\n{}", got.headers, got.text());
+        self.places
+            .push((format!("answer {} of {target}", got.status), place.into_bytes()));
+        got
+    }
+
+    async fn operate(&mut self, method: &str, target: &str, body: &Value) -> Value {
+        let bearer = format!("Bearer {OPERATOR}");
+        let fields = [("authorization", bearer.as_str()), JSON];
+        let got = send(
+            self.process.admin,
+            request(method, "admin", target, &fields, &body.to_string()),
+        )
+        .await;
+        assert!(got.status.is_success(), "{target}: {}", got.text());
+        if method == "GET" {
+            self.places.push((format!("admin {target}"), got.body.to_vec()));
+        }
+        serde_json::from_slice(&got.body).unwrap_or_default()
+    }
+
+    /// Where `text` is.
+    fn found(&self, text: &str) -> Vec<&str> {
+        let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        self.places
+            .iter()
+            .filter(|(_, bytes)| holds(bytes))
+            .map(|(place, _)| place.as_str())
+            .collect()
+    }
+}
+
+fn field(got: &Got, name: &str) -> String {
+    assert!(got.status.is_success(), "{} {}", got.status, got.text());
+    got.json()[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {name}: {}", got.text()))
+        .to_owned()
+}
+
+fn start(folder: &Path, backend: &Upstream) -> Process {
+    let store = format!("{{ sqlite: {}/store.db }}", folder.display());
+    let telemetry = format!(
+        "telemetry: {{ log: {{ level: trace }}, access-log: {{ file: {}/access.log }} }}\n",
+        folder.display()
+    );
+    let text = config(backend, &store, ROUTES).replace(
+        "authorization-code, refresh-token",
+        "authorization-code, token-exchange, refresh-token",
+    ) + &telemetry;
+    let file = folder.join("tollgate.yaml");
+    std::fs::write(&file, text).unwrap();
+    Process::start(&file)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_in_logs_metrics_listings_refusals_or_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Upstream::start("backend").await;
+    let mut search = Search {
+        process: start(folder.path(), &backend),
+        secrets: BTreeMap::new(),
+        places: Vec::new(),
+    };
+    search.secret("a password", PASSWORD);
+    search.secret("the operator's token", OPERATOR);
+    search.secret("a client's secret", CLIENT_SECRET);
+    search.secret("the same in a form", &CLIENT_SECRET.replace(' ', "+"));
+
+    signs_in_wrongly(&mut search).await;
+    let session = signs_in(&mut search).await;
+    let tokens = gets_tokens(&mut search, &session).await;
+    uses_them_wrongly(&mut search, &session, &tokens).await;
+    is_administered(&mut search).await;
+
+    // Everything that is written anywhere.
+    let metrics = send(search.process.admin, get("admin", "/metrics", &[])).await;
+    search.places.push(("/metrics".to_owned(), metrics.body.to_vec()));
+    search.process.signal("TERM");
+    let log = search.process.everything();
+    search
+        .places
+        .push(("the program's log".to_owned(), log.into_bytes()));
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap() != "tollgate.yaml" {
+            files += 1;
+            search
+                .places
+                .push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+    assert!(files >= 2, "the store and the access log");
+
+    // What is no secret is found: so the search looks at the right places.
+    for (known, place) in [
+        ("app1", "store.db"),
+        ("carol@example.com", "store.db"),
+        ("/code", "access.log"),
+        ("draining", "the program's log"),
+        ("credentials_invalid", "answer 401"),
+        ("tollgate_", "/metrics"),
+        ("carol@example.com", "admin /v1/realms/staff/users"),
+    ] {
+        assert!(
+            search.found(known).iter().any(|found| found.contains(place)),
+            "{known} is not in {place}: {:?}",
+            search.found(known)
+        );
+    }
+    for (what, value) in &search.secrets {
+        assert!(
+            search.found(value).is_empty(),
+            "{what} ({value}) is in {:?}",
+            search.found(value)
+        );
+    }
+    // A hash is no secret of the store, which has it to compare; nobody else needs it.
+    let hashes = search.found("$argon2");
+    assert!(
+        hashes.iter().all(|place| place.contains("store.db")),
+        "{hashes:?}"
+    );
+    println!("{} secrets, {} places", search.secrets.len(), search.places.len());
+}
+
+async fn signs_in_wrongly(search: &mut Search) {
+    let wrong = search.secret("a wrong password", "canary-wrong-password");
+    let body = json!({"username": "alice", "password": wrong}).to_string();
+    search.refused("POST", "/login", &[JSON], &body).await;
+    let body = format!("username=alice&password={wrong}");
+    search.refused("POST", "/login", &[FORM], &body).await;
+    // Cut off, twice the same member, and in the wrong place: none of it is repeated.
+    for body in [
+        format!("{{\"username\":\"alice\",\"password\":\"{wrong}\""),
+        format!("{{\"username\":\"alice\",\"password\":\"{wrong}\",\"password\":\"{wrong}\"}}"),
+        format!("[\"{wrong}\"]"),
+    ] {
+        search.refused("POST", "/login", &[JSON], &body).await;
+    }
+    let token = search.secret("a foreign token", "canary-foreign-token-0123456789");
+    let bearer = format!("Bearer {token}");
+    search
+        .refused("GET", "/x", &[("authorization", &bearer)], "")
+        .await;
+    let cookie_of_others = search.secret("a foreign session", "canary-foreign-session-0123456789");
+    search
+        .refused("GET", "/x", &[("cookie", &format!("sid={cookie_of_others}"))], "")
+        .await;
+    let basic = search.secret(
+        "basic credentials",
+        &STANDARD.encode("alice:canary-basic-password"),
+    );
+    search
+        .refused("GET", "/x", &[("authorization", &format!("Basic {basic}"))], "")
+        .await;
+    search
+        .refused("GET", &format!("/x?access_token={token}"), &[], "")
+        .await;
+}
+
+/// The cookies and the CSRF value of a session.
+struct Session {
+    cookies: String,
+    csrf: String,
+}
+
+async fn signs_in(search: &mut Search) -> Session {
+    let body = json!({"username": "alice", "password": PASSWORD}).to_string();
+    let got = search.post("/login", &[JSON], &body).await;
+    assert!(got.status.is_success(), "{}", got.text());
+    let id = search.secret("a session's id", &cookie(&got, "sid"));
+    let csrf = search.secret("a CSRF value", &cookie(&got, "csrf"));
+    Session {
+        cookies: format!("sid={id}; csrf={csrf}"),
+        csrf,
+    }
+}
+
+struct Tokens {
+    code: String,
+    access: String,
+    refresh: String,
+}
+
+async fn gets_tokens(search: &mut Search, session: &Session) -> Tokens {
+    let own = [
+        ("cookie", session.cookies.as_str()),
+        ("x-csrf", &session.csrf),
+        JSON,
+    ];
+    let code_for = "/code?client_id=app1&response_type=code&scope=all";
+    let code = field(&search.post(code_for, &own, "{}").await, "code");
+    let code = search.secret("a code", &code);
+    let with = format!(
+        "client_id=app1&client_secret={}",
+        CLIENT_SECRET.replace(' ', "%20")
+    );
+    let query = format!("/token?grant_type=authorization_code&code={code}&{with}");
+    let got = search.post(&query, &[FORM], "").await;
+    let first = search.secret("an access token", &field(&got, "access_token"));
+    let refresh = search.secret("a refresh token", &field(&got, "refresh_token"));
+    let got = search
+        .post(
+            "/token",
+            &[FORM],
+            &format!("grant_type=refresh_token&refresh_token={refresh}&{with}"),
+        )
+        .await;
+    let access = search.secret("the next access token", &field(&got, "access_token"));
+    let refresh = search.secret("the next refresh token", &field(&got, "refresh_token"));
+    assert_ne!(first, access);
+    let got = search
+        .post(
+            "/token",
+            &[FORM],
+            &format!("grant_type=client_credentials&{with}"),
+        )
+        .await;
+    search.secret("an application's token", &field(&got, "access_token"));
+    let bearer = format!("Bearer {access}");
+    let call = get("api.test", "/x?page=1", &[("authorization", &bearer)]);
+    assert_eq!(send(search.process.address, call).await.status, 200);
+    let minted = search
+        .post(
+            "/mint?client_id=app1",
+            &own,
+            &json!({"customer_id": "t1"}).to_string(),
+        )
+        .await;
+    search.secret("a minted client's secret", &field(&minted, "secret"));
+    let got = search
+        .post("/introspect", &[FORM], &format!("token={access}&{with}"))
+        .await;
+    assert_eq!(got.json()["active"], true);
+    Tokens {
+        code,
+        access,
+        refresh,
+    }
+}
+
+async fn uses_them_wrongly(search: &mut Search, session: &Session, tokens: &Tokens) {
+    let Tokens {
+        code,
+        access,
+        refresh,
+    } = tokens;
+    let wrong = search.secret("a wrong client secret", "canary-wrong-client-secret");
+    for body in [
+        format!("grant_type=refresh_token&refresh_token={refresh}&client_id=app1&client_secret={wrong}"),
+        format!(
+            "grant_type=refresh_token&refresh_token={refresh}x&client_id=app1&client_secret=the+secret+of+app1"
+        ),
+        format!("grant_type={access}&client_id=app1&client_secret=the+secret+of+app1"),
+        format!(
+            "grant_type=client_credentials&client_id=app1&client_secret=the+secret+of+app1&scope={access}"
+        ),
+        format!("grant_type=client_credentials&client_id={access}&client_secret={wrong}"),
+    ] {
+        search.refused("POST", "/token", &[FORM], &body).await;
+    }
+    search
+        .refused(
+            "POST",
+            "/revoke",
+            &[FORM],
+            &format!("token={access}&client_id=app1&client_secret={wrong}"),
+        )
+        .await;
+    let bad = search.secret("a wrong CSRF value", "canary-wrong-csrf-value");
+    let fields = [("cookie", session.cookies.as_str()), ("x-csrf", &bad), JSON];
+    search
+        .refused("POST", "/code?client_id=app1", &fields, "{}")
+        .await;
+    // A code that is used twice ends what it gave: the last thing that is tried with these tokens.
+    let again =
+        format!("grant_type=authorization_code&code={code}&client_id=app1&client_secret=the+secret+of+app1");
+    search.refused("POST", "/token", &[FORM], &again).await;
+    let bearer = format!("Bearer {access}");
+    search
+        .refused("GET", "/x", &[("authorization", &bearer)], "")
+        .await;
+    let fields = [("cookie", session.cookies.as_str()), ("x-csrf", &session.csrf)];
+    let got = search.post("/logout", &fields, "").await;
+    assert!(got.status.is_success(), "{}", got.text());
+    let fields = [("cookie", session.cookies.as_str())];
+    search.refused("GET", "/x", &fields, "").await;
+}
+
+async fn is_administered(search: &mut Search) {
+    let password = search.secret("a new user's password", "canary password of carol");
+    let carol = json!({"name": "carol@example.com", "password": password, "access": {"customer": "acme", "roles": ["admin"]}});
+    search.operate("POST", "/v1/realms/staff/users", &carol).await;
+    let application = json!({"name": "made", "public": false, "redirect_uris": [], "owner": null, "customer": "acme",
+        "tenant": null, "scopes": ["read"], "grants": ["client_credentials"]});
+    let made = search
+        .operate("POST", "/v1/realms/staff/applications", &application)
+        .await;
+    search.secret(
+        "a new application's secret",
+        made["client_secret"].as_str().unwrap_or_else(|| panic!("{made}")),
+    );
+    for listing in ["users", "applications", "tokens?all=true"] {
+        search
+            .operate("GET", &format!("/v1/realms/staff/{listing}"), &Value::Null)
+            .await;
+    }
+    search.operate("GET", "/v1/audit", &Value::Null).await;
+}
