@@ -20,6 +20,8 @@ from playwright.sync_api import sync_playwright
 
 AUTHORIZE, CLIENT, USERNAME, PASSWORD, SCREENSHOTS = sys.argv[1:6]
 VERIFIER = "p" * 50
+# Milliseconds for anything; a browser on a busy machine is slow.
+PATIENCE = 100_000
 # What Chromium is called; it must run as root too, in containers without user namespaces.
 BROWSER = {"executable_path": "/usr/bin/chromium", "args": ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]}
 
@@ -51,6 +53,11 @@ def authorization_url(redirect, **changed):
     return AUTHORIZE + "?" + urlencode(query | changed)
 
 
+def ready(page, field):
+    """Waits until the page has put the focus where it says, as whoever types looks first."""
+    page.locator(f"#{field}:focus").wait_for()
+
+
 def focused(page):
     """What the focus is on: a field's or a button's name, as assistive technology says it."""
     return page.evaluate(
@@ -80,9 +87,11 @@ def main():
 
         # With scripts allowed, for the sake of axe.
         page = browser.new_context(ignore_https_errors=True).new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda line: blocked.append(line.text) if line.type == "error" else None)
         page.set_viewport_size({"width": 1000, "height": 700})
         page.goto(authorization_url(redirect))
+        ready(page, "username")
         order.append(focused(page))
         looked_at(page, "sign-in", findings)
         page.keyboard.type(USERNAME)
@@ -93,6 +102,7 @@ def main():
         order.append(focused(page))
         page.keyboard.press("Enter")
         page.get_by_role("alert").wait_for()
+        ready(page, "password")
         result["after_a_wrong_password"] = [page.get_by_role("alert").inner_text(), focused(page)]
         result["name_is_kept"] = page.get_by_label("Name").input_value()
         looked_at(page, "wrong-password", findings)
@@ -121,7 +131,9 @@ def main():
 
         # Without any script.
         page = browser.new_context(ignore_https_errors=True, java_script_enabled=False).new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(authorization_url(redirect))
+        ready(page, "username")
         page.keyboard.type(USERNAME)
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
