@@ -2,6 +2,7 @@
 
 mod applications;
 mod control;
+mod offline;
 mod routes;
 mod serve;
 mod tokens;

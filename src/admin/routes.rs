@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::control::{Control, guard};
-use super::{applications, tokens, users};
+use super::{applications, offline, tokens, users};
 
 /// Whether the gateway should be sent traffic now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,8 +126,9 @@ fn operators(control: Control) -> Router {
         )
         .route(
             "/v1/realms/{realm}/tokens",
-            get(tokens::list).delete(tokens::revoke_of),
+            get(tokens::list).post(offline::create).delete(tokens::revoke_of),
         )
+        .route("/v1/realms/{realm}/tokens/revoke", post(offline::revoke_in_hand))
         .route("/v1/realms/{realm}/tokens/{token}", delete(tokens::revoke))
         .route("/v1/audit", get(tokens::audit))
         .layer(DefaultBodyLimit::max(BODY))

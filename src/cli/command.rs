@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, dev_cert, hash_password, keys, run, stub, token};
+use super::{check, demo, dev_cert, hash_password, keys, run, store, stub, token};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,7 @@ enum Command {
     DevCert(dev_cert::Args),
     Token(token::Args),
     Keys(keys::Args),
+    Store(store::Args),
     HashPassword(hash_password::Args),
 }
 
@@ -75,6 +76,7 @@ pub fn main() -> ExitCode {
             Command::DevCert(args) => dev_cert::run(&args),
             Command::Token(args) => token::run(&args),
             Command::Keys(args) => keys::run(&args),
+            Command::Store(args) => store::run(&args),
             Command::HashPassword(args) => hash_password::run(&args),
         },
         Err(error) => {

@@ -1,11 +1,14 @@
-//! `tollgate token`: tokens to try a gateway with, and a look into tokens that do not work.
+//! `tollgate token`: tokens to try a gateway with, a look into tokens that do not work, and those that a gateway has given out.
 
 mod inspect;
+mod issued;
 mod mint;
 
 use super::command::Exit;
 
-/// Mint and inspect bearer tokens
+/// Mint, inspect, list, issue and revoke bearer tokens
+///
+/// `mint` and `inspect` need no gateway. `list`, `issue` and `revoke` ask a running one, as its operator.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -20,13 +23,19 @@ pub(super) struct Args {
 enum Command {
     Mint(Box<mint::Args>),
     Inspect(inspect::Args),
+    List(issued::ListArgs),
+    Issue(issued::IssueArgs),
+    Revoke(issued::RevokeArgs),
 }
 
-/// Runs the command; it fails when no token was signed, or the token is not accepted.
+/// Runs the command; it fails when no token was signed, the token is not accepted, or a gateway does not do it.
 pub(super) fn run(args: &Args) -> Exit {
     match &args.command {
         Command::Mint(args) => mint::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::List(args) => issued::list(args),
+        Command::Issue(args) => issued::issue(args),
+        Command::Revoke(args) => issued::revoke(args),
     }
 }
 

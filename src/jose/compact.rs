@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::fault::TokenFault;
 use super::{algorithm, strict_json};
 use crate::config::plan::Algorithm;
+use crate::identity::Jti;
 
 /// Longest token that is looked at, in bytes. Longer ones are refused unseen, so that parsing costs are bounded.
 pub const LONGEST: usize = 8 * 1024;
@@ -119,9 +120,18 @@ fn header(part: &str) -> Result<Header, TokenFault> {
 /// The `iss` of a token that is not verified: tells which of several issuers is asked to verify it, and nothing else.
 /// `None` when there is none that could be read.
 pub fn unverified_issuer(token: &str) -> Option<String> {
+    unverified(token, "iss")
+}
+
+/// The `jti` of a token that is not verified: good to end it by, and for nothing else. `None` when there is none.
+pub fn unverified_id(token: &str) -> Option<Jti> {
+    Jti::try_from(unverified(token, "jti")?.as_str()).ok()
+}
+
+fn unverified(token: &str, claim: &str) -> Option<String> {
     let payload = decode(parts(token).ok()?.payload).ok()?;
-    match strict_json::object(&payload).ok()?.remove("iss") {
-        Some(Value::String(issuer)) => Some(issuer),
+    match strict_json::object(&payload).ok()?.remove(claim) {
+        Some(Value::String(text)) => Some(text),
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) | None => {
             None
         }
