@@ -332,11 +332,13 @@ impl Shared {
     /// What an operator who has the token may work on.
     fn control(self: &Arc<Shared>, token: Digest) -> Control {
         let (realm, realms, store) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let directory = Arc::clone(self);
         Control {
             token,
             clock: self.options.clock.clone(),
             realm: Arc::new(move |name| realm.live.load().realm(name)),
             realms: Arc::new(move || realms.live.load().realm_names()),
+            directory: Arc::new(move || Arc::clone(directory.live.load().directory())),
             store: Arc::new(move || {
                 store
                     .live

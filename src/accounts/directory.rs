@@ -124,6 +124,21 @@ impl Directory {
         self
     }
 
+    /// Is this customer one of the file?
+    pub fn is_of_file(&self, id: &CustomerId) -> bool {
+        self.customers.contains_key(id.as_str())
+    }
+
+    /// Is there a region of this name?
+    pub fn has_region(&self, name: &RegionName) -> bool {
+        self.regions.contains_key(name.as_str())
+    }
+
+    /// Is there a limit of this name, for customers of the store?
+    pub fn has_limit(&self, name: &LimitName) -> bool {
+        self.limits.contains(name)
+    }
+
     /// What is known of a customer.
     pub fn customer(&self, id: &CustomerId) -> Option<Found<'_>> {
         match self.customers.get(id.as_str()) {

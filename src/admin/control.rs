@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::accounts::Realm;
+use crate::accounts::directory::Directory;
 use crate::base::clock::{Clock, UnixTime};
 use crate::base::digest::Digest;
 use crate::http::authorization;
@@ -37,6 +38,8 @@ pub struct Control {
     pub realm: FindRealm,
     /// Names of all realms.
     pub realms: Arc<dyn Fn() -> Vec<RealmName> + Send + Sync>,
+    /// Whom the file and the store know as of now.
+    pub directory: Arc<dyn Fn() -> Arc<Directory> + Send + Sync>,
     /// The store, if there are realms.
     pub store: Arc<dyn Fn() -> Option<Store> + Send + Sync>,
 }

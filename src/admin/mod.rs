@@ -2,6 +2,7 @@
 
 mod applications;
 mod control;
+mod customers;
 mod offline;
 mod routes;
 mod serve;

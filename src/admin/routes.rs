@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::control::{Control, guard};
-use super::{applications, offline, tokens, users};
+use super::{applications, customers, offline, tokens, users};
 
 /// Whether the gateway should be sent traffic now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -130,6 +130,11 @@ fn operators(control: Control) -> Router {
         )
         .route("/v1/realms/{realm}/tokens/revoke", post(offline::revoke_in_hand))
         .route("/v1/realms/{realm}/tokens/{token}", delete(tokens::revoke))
+        .route("/v1/customers", get(customers::list))
+        .route(
+            "/v1/customers/{customer}",
+            get(customers::show).put(customers::put).delete(customers::delete),
+        )
         .route("/v1/audit", get(tokens::audit))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(axum::middleware::from_fn_with_state(control.clone(), guard))

@@ -77,6 +77,7 @@ impl View {
             services: services(plan, old, shards)?,
             token_services: own::token_services(plan, &callers, &directory)?,
             callers,
+            directory: Arc::clone(&directory),
             accounts: old.accounts.clone(),
             limits: limits(plan, old, &directory, recorder),
             regions: plan

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::callers::Callers;
 use super::own::TokenServices;
+use crate::accounts::directory::Directory;
 use crate::accounts::{Accounts, Realm};
 use crate::auth::basic::Logins;
 use crate::auth::jwt::Issuer;
@@ -22,6 +23,8 @@ pub struct Live {
     pub(super) services: HashMap<String, Service>,
     /// Open from the first configuration with a realm on.
     pub(super) accounts: Option<Arc<Accounts>>,
+    /// The customers of the file, and those of the store beside them.
+    pub(super) directory: Arc<Directory>,
     pub(super) callers: Callers,
     pub(super) token_services: TokenServices,
     pub(super) limits: HashMap<LimitName, Arc<Limit>>,
@@ -55,6 +58,11 @@ impl Live {
     /// The accounts, once they are open.
     pub fn accounts(&self) -> Option<&Arc<Accounts>> {
         self.accounts.as_ref()
+    }
+
+    /// Whom the file and the store know.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     /// Fetches keys and resolves names where that has not happened yet, at most for `longest`, and starts the upkeep.

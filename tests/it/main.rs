@@ -16,6 +16,7 @@ mod support;
 
 mod callers;
 mod canaries;
+mod customers;
 mod demo;
 mod drain;
 mod foreign_peers;
