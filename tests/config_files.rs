@@ -59,6 +59,10 @@ impl Material {
             "ADDRESS" => "https://gateway.example.com".to_owned(),
             "STORE" => self.path("tollgate.db").display().to_string(),
             "KEYS" => self.path("keys").display().to_string(),
+            "OPERATOR_TOKEN" => self
+                .write("operator.token", "the-operators-token")
+                .display()
+                .to_string(),
             _ => return None,
         };
         Some(value)
@@ -82,7 +86,13 @@ fn shipped(name: &str) -> Plan {
     let plan = load(&root().join("config").join(name), &|variable| {
         material.variable(variable)
     });
-    assert!(plan.warnings.is_empty(), "{}", said(&plan.warnings));
+    // Its clients send their secrets in the query (ARUBA-97), and whoever runs it should hear that.
+    let known = |code: &str| name.ends_with("aruba-central.yaml") && code == "secrets-in-query";
+    assert!(
+        plan.warnings.iter().all(|warning| known(warning.code)),
+        "{}",
+        said(&plan.warnings)
+    );
     plan
 }
 
@@ -214,7 +224,20 @@ fn aruba_06_every_route_is_limited_to_seven_calls_a_second_per_customer() {
         (7, 1, 7)
     );
     assert_eq!(plan.limits[0].per, [LimitKey::Customer]);
-    assert!(plan.apis[0].routes.iter().all(|route| route.limits.len() == 1));
+    for route in &plan.apis[0].routes {
+        let limits: Vec<usize> = route.limits.iter().map(|limit| limit.index()).collect();
+        let is_own = !matches!(route.target, TargetPlan::Backend { .. });
+        // ARUBA-65: the steps to a token are counted for each application, and by address before somebody is known.
+        assert!(
+            if is_own {
+                limits.iter().all(|limit| *limit != 0) && !limits.is_empty()
+            } else {
+                limits == [0]
+            },
+            "{}: {limits:?}",
+            route.name
+        );
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Own {
     }
 
     /// The digest of the CSRF value that belongs to the session.
-    pub(super) fn csrf(&self) -> Option<&Digest> {
+    pub fn csrf(&self) -> Option<&Digest> {
         match &self.by {
             By::Session(session) => Some(&session.csrf),
             By::Password | By::Token(_) => None,

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Response};
 
 use super::answers::planned;
 use super::asked::{self, Asked};
@@ -13,9 +14,12 @@ use super::authorization::{AnsweredBy, AuthorizationRefused, Consent};
 use super::errors::OAuthError;
 use super::service::TokenService;
 use crate::accounts::{Account, Directory, Realm, Right, tenancy};
+use crate::base::digest::Digest;
 use crate::base::json_template::Filling;
-use crate::config::plan::{AuthorizeStepPlan, CodeField};
+use crate::config::plan::{AuthorizeStepPlan, CodeField, SessionCookie, SessionPlan};
 use crate::http::body::Body;
+use crate::http::cookie;
+use crate::http::origin::Scheme;
 use crate::identity::{Role, TenantId};
 use crate::rejection::{BadRequest, Rejection};
 
@@ -29,6 +33,8 @@ pub struct AuthorizeStep {
     service: Arc<TokenService>,
     realm: Arc<Realm>,
     directory: Arc<Directory>,
+    /// The cookies that are set again.
+    repeats: Option<SessionPlan>,
 }
 
 /// Whose data a grant is for, and what may be done there.
@@ -47,12 +53,14 @@ impl AuthorizeStep {
         service: Arc<TokenService>,
         realm: Arc<Realm>,
         directory: Arc<Directory>,
+        repeats: Option<SessionPlan>,
     ) -> AuthorizeStep {
         AuthorizeStep {
             plan,
             service,
             realm,
             directory,
+            repeats,
         }
     }
 
@@ -85,7 +93,7 @@ impl AuthorizeStep {
         };
         let code = self.service.grant_code(&request, consent, asked.now).await?;
         let lifetime = self.service.code_lifetime().as_secs();
-        Ok(planned(&self.plan.answer, |field| match field {
+        let mut answer = planned(&self.plan.answer, |field| match field {
             CodeField::Code => Filling::Text(Cow::Borrowed(code.reveal())),
             CodeField::ExpiresIn => Filling::Number(i64::try_from(lifetime).unwrap_or(i64::MAX)),
             CodeField::State => match &request.state {
@@ -93,8 +101,38 @@ impl AuthorizeStep {
                 None => Filling::Absent,
             },
             CodeField::Iss => Filling::Text(Cow::Borrowed(self.service.issuer())),
-        }))
+        });
+        for field in self.repeats.iter().flat_map(|plan| repeated(plan, asked)) {
+            answer.headers_mut().append(SET_COOKIE, field);
+        }
+        Ok(answer)
     }
+}
+
+/// The cookies of the session that the request came by, as they are. What the client sent is known to be the session's: its id
+/// by which it was found, and its CSRF value, which is compared before this endpoint is asked.
+fn repeated(plan: &SessionPlan, asked: &Asked<'_>) -> Vec<HeaderValue> {
+    let Some(own) = asked.permit.known().and_then(|known| known.own()) else {
+        return Vec::new();
+    };
+    let is = |digest: Option<Digest>, value: &[u8]| digest == Some(Digest::of_bytes(value));
+    let again = |cookie: &SessionCookie, value: &[u8]| {
+        let template = match asked.scheme {
+            Scheme::Https => &cookie.https,
+            Scheme::Http => &cookie.http,
+        };
+        template.set(std::str::from_utf8(value).ok()?).ok()
+    };
+    let mut names = plan.read.iter();
+    let id =
+        names.find_map(|name| cookie::values(asked.headers, name).find(|value| is(own.session(), value)));
+    let csrf = plan.csrf.as_ref().and_then(|csrf| {
+        let mut values = csrf.headers.iter().flat_map(|name| asked.headers.get_all(name));
+        let value = values.find(|value| is(own.csrf().copied(), value.as_bytes()))?;
+        again(&csrf.cookie, value.as_bytes())
+    });
+    let id = id.and_then(|value| again(&plan.cookie, value));
+    id.into_iter().chain(csrf).collect()
 }
 
 /// This is no endpoint of the RFC, so its errors have the look of the api.

@@ -8,7 +8,8 @@ use super::compile::{CompileError, refused};
 use super::live::Live;
 use crate::accounts::{Directory, Realm};
 use crate::config::plan::{
-    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, TargetPlan, TokenServicePlan,
+    ApiPlan, Plan, RealmRef, ServiceRef, SessionCookies, SessionPlan, SignInGives, TargetPlan,
+    TokenServicePlan,
 };
 use crate::identity::{IssuerName, RouteName};
 use crate::oauth::Endpoint;
@@ -79,7 +80,11 @@ impl Makings<'_> {
             TargetPlan::AuthorizeStep(plan) => {
                 let (service, realm) = self.service(route, plan.service)?;
                 let directory = Arc::clone(self.directory);
-                let step = AuthorizeStep::new((**plan).clone(), service, realm, directory);
+                let repeats = match plan.cookies {
+                    SessionCookies::Repeated => Some(session_of(api, route)?),
+                    SessionCookies::Left => None,
+                };
+                let step = AuthorizeStep::new((**plan).clone(), service, realm, directory, repeats);
                 Endpoint::AuthorizeStep(Box::new(step))
             }
             TargetPlan::MintClient(plan) => {

@@ -1,24 +1,31 @@
 """Drives pycentral, as it is, against a gateway: login to API call, refresh after expiry, recovery from 429, a call on a tenant.
 
-    central_sdk.py ADDRESS FOLDER STEP
+    central_sdk.py URL CLIENT SECRET CUSTOMER CERTIFICATE FOLDER STEP
 
-ADDRESS is where the gateway listens, FOLDER where the SDK keeps its token file. Each line on standard output is a JSON value;
+URL is where clients find the gateway: its host name leads to loopback here, and CERTIFICATE is believed. FOLDER is where the SDK
+keeps its token file. Each line on standard output is a JSON value;
 where a step has to wait for the clock to be turned it prints "turn" and reads a line.
 """
 
 import json
 import logging
+import os
+import socket
 import sys
 
-from pycentral.base import ArubaCentralBase
+URL, CLIENT, SECRET, CUSTOMER, CERTIFICATE, FOLDER, STEP = sys.argv[1:8]
+os.environ["REQUESTS_CA_BUNDLE"] = CERTIFICATE
 
-ADDRESS, FOLDER, STEP = sys.argv[1:4]
+from pycentral.base import ArubaCentralBase  # noqa: E402 (it reads the environment)
+
+_addresses = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *more, **named: _addresses("127.0.0.1", *more, **named)
 
 INFO = {
-    "base_url": f"http://{ADDRESS}",
-    "client_id": "6b0cafe00000000000000000000000a1",
-    "client_secret": "d00dad00000000000000000000000b2c",
-    "customer_id": "267958b55d5a463e94a302c20f4a0001",
+    "base_url": URL,
+    "client_id": CLIENT,
+    "client_secret": SECRET,
+    "customer_id": CUSTOMER,
     "username": "operator@msp.example",
     "password": "correct horse battery staple",
 }

@@ -10,6 +10,7 @@ use tollgate::base::clock::Clock;
 use tollgate::gateway::{Gateway, Options};
 
 use crate::support::client::{request, send};
+use crate::support::example::Example;
 use crate::support::gateway::plan;
 use crate::support::upstream::Upstream;
 use crate::support::world::{PASSWORD, START, cookie, cookies, hash};
@@ -23,15 +24,6 @@ async fn start(text: &str, clock: &Clock) -> (Gateway, SocketAddr) {
     let gateway = Gateway::start(plan(text), options).await.expect("to start");
     let address = gateway.addresses()[0];
     (gateway, address)
-}
-
-fn sha256(text: &str) -> String {
-    let digest = tollgate::base::digest::Digest::of(text);
-    digest
-        .as_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// A Python program that runs beside the test.
@@ -82,120 +74,65 @@ impl Drop for Driver {
 
 // ---- a provider's api with scripted sign-in
 
-const CLIENT: &str = "6b0cafe00000000000000000000000a1";
-const SECRET: &str = "d00dad00000000000000000000000b2c";
+const DOOR: &str = "eu-apigw.central.arubanetworks.com";
 const CUSTOMER: &str = "267958b55d5a463e94a302c20f4a0001";
 const TENANT: &str = "267958b55d5a463e94a302c20f4a6b68";
+const OPERATOR_NAME: &str = "operator@msp.example";
 
-fn central(backend: &Upstream) -> String {
-    format!(
-        r#"
-server: {{ workers: 1 }}
-listeners: [{{ address: 127.0.0.1:0 }}]
-store: memory
-realms:
-  central:
-    names: email
-    users:
-      operator@msp.example:
-        password: {{ hash: "{hash}" }}
-        customer: {CUSTOMER}
-        roles: [admin]
-    applications:
-      {CLIENT}:
-        name: Inventory
-        secret: {{ sha256: {secret} }}
-        owner: operator@msp.example
-        customer: {CUSTOMER}
-        grants: [authorization-code, refresh-token]
-        scopes: [all, read]
-token-services:
-  central:
-    realm: central
-    issuer: http://127.0.0.1:9/
-    audience: central
-    access: {{ lifetime: 2h }}
-    refresh: {{ lifetime: 14d }}
-    code: {{ lifetime: 5m }}
-    scopes: {{ all: every, read: [GET, HEAD] }}
-limits:
-  per-customer: {{ rate: 7/s, burst: 7, per: customer }}
-  step: {{ rate: 1/s, burst: 1, per: [route, client] }}
-  address: {{ rate: 100/s, burst: 100, per: address }}
-customers:
-  "{CUSTOMER}":
-    tenants:
-      {TENANT}: {{ roles: [readonly] }}
-backends:
-  backend: {{ endpoints: [{url}] }}
-dialects:
-  central: {{ file: {dialect} }}
-apis:
-  central:
-    hosts: ["*"]
-    dialect: central
-    credentials: [bearer: central]
-    session: {{ realm: central, cookie: session, csrf: {{ cookie: csrftoken, headers: [X-CSRF-Token] }} }}
-    access: {{}}
-    scope-methods: true
-    limits: [per-customer]
-    headers: {{ tenant: TenantID, customer: X-Customer-ID, roles: X-Roles }}
-    tenant-selector: TenantID
-    routes:
-      - path: /oauth2/authorize/central/api/login
-        methods: [POST]
-        public: true
-        limits: [address, step]
-        to:
-          sign-in:
-            realm: central
-            client: {{ query: client_id }}
-            body: {{ json: {{ username: /username, password: /password }} }}
-            gives: session
-            answer: {{ json: {{ status: true }} }}
-      - path: /oauth2/authorize/central/api
-        methods: [POST]
-        credentials: [session]
-        limits: [step]
-        to: {{ authorize-step: {{ service: central, customer: /customer_id, answer: {{ json: {{ auth_code: "{{code}}" }} }} }} }}
-      - path: /oauth2/authorize/central/api/
-        methods: [POST]
-        credentials: [session]
-        limits: [step]
-        to: {{ authorize-step: {{ service: central, customer: /customer_id, answer: {{ json: {{ auth_code: "{{code}}" }} }} }} }}
-      - path: /oauth2/authorize/central/api/client_credentials
-        methods: [POST]
-        credentials: [session]
-        limits: [step]
-        to: {{ mint-client: {{ service: central, customer: /customer_id, answer: {{ json: {{ client_id: "{{client_id}}", client_secret: "{{client_secret}}" }} }} }} }}
-      - path: /oauth2/token
-        methods: [POST]
-        public: true
-        limits: []
-        to: {{ token: {{ service: central, parameters: [query], answer: {{ json: {{ token_type: bearer, access_token: "{{access_token}}", refresh_token: "{{refresh_token}}", expires_in: "{{expires_in}}" }} }} }} }}
-      - path: /oauth2/api/tokens
-        methods: [DELETE]
-        credentials: [session]
-        limits: []
-        to: {{ delete-token: {{ service: central, token: /access_token }} }}
-      - path: /{{*rest}}
-        to: {{ backend: backend }}
-"#,
-        hash = hash(),
-        secret = sha256(SECRET),
-        url = backend.url(),
-        dialect = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dialects/central.yaml"),
-    )
+/// The shipped configuration with a provider, one of its users and an application, as an operator makes them.
+struct Central {
+    example: Example,
+    client: String,
+    secret: String,
+}
+
+impl Central {
+    async fn start(clock: &Clock) -> Central {
+        let example = Example::start("aruba-central", DOOR, clock.clone()).await;
+        let provider = json!({"name": "A provider", "region": "EU-1", "tenants": [{"tenant": TENANT, "roles": ["readonly"]}]});
+        let customer = format!("/v1/customers/{CUSTOMER}");
+        example.operate("PUT", &customer, &provider).await;
+        let access = json!({"customer": CUSTOMER, "roles": ["admin"]});
+        example.user("central", OPERATOR_NAME, PASSWORD, access).await;
+        let (client, secret) = example
+            .application(
+                "central",
+                json!({"name": "Inventory", "owner": OPERATOR_NAME, "customer": CUSTOMER, "scopes": ["all", "read"],
+                    "grants": ["authorization_code", "refresh_token"]}),
+            )
+            .await;
+        Central {
+            example,
+            client,
+            secret,
+        }
+    }
+
+    /// The vendor's SDK, as it is, over TLS at the door of the region.
+    fn sdk(&self, folder: &std::path::Path, step: &str) -> Option<Driver> {
+        let certificate = self.example.certificate();
+        Driver::start(
+            "central_sdk.py",
+            &[
+                &self.example.url(),
+                &self.client,
+                &self.secret,
+                CUSTOMER,
+                certificate.to_str().unwrap(),
+                folder.to_str().unwrap(),
+                step,
+            ],
+        )
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_signs_in_calls_and_refreshes_when_its_token_has_expired() {
-    let backend = Upstream::start("backend").await;
     let clock = Clock::manual(START);
-    let (_gateway, address) = start(&central(&backend), &clock).await;
+    let central = Central::start(&clock).await;
+    let backend = &central.example.backend;
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [&address.to_string(), folder.path().to_str().unwrap(), "refresh"];
-    let Some(driver) = Driver::start("central_sdk.py", &arguments) else {
+    let Some(driver) = central.sdk(folder.path(), "refresh") else {
         return;
     };
     let (driver, first) = driver.next().await;
@@ -222,11 +159,9 @@ async fn the_sdk_signs_in_calls_and_refreshes_when_its_token_has_expired() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_recovers_from_429_and_acts_on_its_tenants_alone() {
-    let backend = Upstream::start("backend").await;
-    let (_gateway, address) = start(&central(&backend), &Clock::system()).await;
+    let central = Central::start(&Clock::system()).await;
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [&address.to_string(), folder.path().to_str().unwrap(), "limited"];
-    let Some(driver) = Driver::start("central_sdk.py", &arguments) else {
+    let Some(driver) = central.sdk(folder.path(), "limited") else {
         return;
     };
     let (driver, first) = driver.next().await;
@@ -234,14 +169,13 @@ async fn the_sdk_recovers_from_429_and_acts_on_its_tenants_alone() {
     let (_driver, codes) = driver.next().await;
     assert_eq!(codes, json!(vec![200; 10]));
     // The token file is there: the second program goes on with it.
-    let arguments = [&address.to_string(), folder.path().to_str().unwrap(), "tenant"];
-    let Some(driver) = Driver::start("central_sdk.py", &arguments) else {
+    let Some(driver) = central.sdk(folder.path(), "tenant") else {
         return;
     };
     let (driver, _) = driver.next().await;
     let (_driver, tenants) = driver.next().await;
     assert_eq!(tenants, json!({"own": 200, "other": 403}));
-    let seen = backend.seen();
+    let seen = central.example.backend.seen();
     let on_tenant = seen
         .iter()
         .find(|seen| seen.headers.get("tenantid").is_some_and(|value| value == TENANT));
@@ -256,22 +190,23 @@ async fn the_sdk_recovers_from_429_and_acts_on_its_tenants_alone() {
 
 #[tokio::test]
 async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
-    let backend = Upstream::start("backend").await;
     let clock = Clock::manual(START);
-    let (_gateway, address) = start(&central(&backend), &clock).await;
+    let central = Central::start(&clock).await;
+    let (address, backend) = (central.example.plain, &central.example.backend);
+    let (client, owned_secret) = (central.client.as_str(), central.secret.as_str());
     let post = |target: String, fields: Vec<(&'static str, String)>, body: String| async move {
         let fields: Vec<(&str, &str)> = fields
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        send(address, request("POST", "central.test", &target, &fields, &body)).await
+        send(address, request("POST", DOOR, &target, &fields, &body)).await
     };
     let media = ("content-type", "application/json".to_owned());
     let steps = "/oauth2/authorize/central/api";
     // ARUBA-75: a wrong password.
     let wrong = json!({"username": "operator@msp.example", "password": "wrong"}).to_string();
     let got = post(
-        format!("{steps}/login?client_id={CLIENT}"),
+        format!("{steps}/login?client_id={client}"),
         vec![media.clone()],
         wrong,
     )
@@ -283,7 +218,7 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     clock.advance(std::time::Duration::from_secs(1));
     let right = json!({"username": "operator@msp.example", "password": PASSWORD}).to_string();
     let got = post(
-        format!("{steps}/login?client_id={CLIENT}"),
+        format!("{steps}/login?client_id={client}"),
         vec![media.clone()],
         right.clone(),
     )
@@ -299,7 +234,7 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     let csrf = ("x-csrf-token", cookie(&got, "csrftoken"));
     // ARUBA-65: one call a second on each step and client.
     let limited = post(
-        format!("{steps}/login?client_id={CLIENT}"),
+        format!("{steps}/login?client_id={client}"),
         vec![media.clone()],
         right,
     )
@@ -312,7 +247,7 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     let all = || vec![media.clone(), session.clone(), csrf.clone()];
     let body = |customer: &str| json!({"customer_id": customer}).to_string();
     let got = post(
-        format!("{steps}/client_credentials?client_id={CLIENT}"),
+        format!("{steps}/client_credentials?client_id={client}"),
         all(),
         body(TENANT),
     )
@@ -322,14 +257,14 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     clock.advance(std::time::Duration::from_secs(1));
     let other = "0".repeat(32);
     let got = post(
-        format!("{steps}/client_credentials?client_id={CLIENT}"),
+        format!("{steps}/client_credentials?client_id={client}"),
         all(),
         body(&other),
     )
     .await;
     assert_eq!(got.status, 403, "{}", got.text());
     // ARUBA-89, 90.
-    let query = format!("{steps}?client_id={CLIENT}&response_type=code&scope=all");
+    let query = format!("{steps}?client_id={client}&response_type=code&scope=all");
     let got = post(
         query.clone(),
         vec![media.clone(), session.clone()],
@@ -341,27 +276,30 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     assert_eq!(got.status, 401, "{}", got.text());
     let got = post(query.clone(), all(), body(CUSTOMER)).await;
     assert_eq!(got.status, 200, "{}", got.text());
+    // ARUBA-94: the same two cookies once more.
+    let again = cookies(&got);
+    assert_eq!(again.len(), 2);
+    assert_eq!(format!("session={}", cookie(&got, "session")), session.1);
+    assert_eq!(cookie(&got, "csrftoken"), csrf.1);
     let code = got.json()["auth_code"].as_str().unwrap().to_owned();
     let exchange = |client: &str, secret: &str, code: &str| {
         format!(
             "/oauth2/token?client_id={client}&client_secret={secret}&grant_type=authorization_code&code={code}"
         )
     };
-    let got = post(exchange(CLIENT, SECRET, &code), vec![], String::new()).await;
+    let got = post(exchange(client, owned_secret, &code), vec![], String::new()).await;
     assert_eq!(got.status, 200, "{}", got.text());
     let token = got.json();
     let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
     let call = |bearer: String| async move {
         let fields = [("authorization", bearer.as_str())];
-        send(
-            address,
-            request("GET", "central.test", "/monitoring/v1/aps", &fields, ""),
-        )
-        .await
+        send(address, request("GET", DOOR, "/monitoring/v1/aps", &fields, "")).await
     };
     assert_eq!(call(bearer.clone()).await.status, 200);
+    // ARUBA-65 once more: the third step is counted as well.
+    clock.advance(std::time::Duration::from_secs(1));
     // The code again: it revokes what came of it.
-    let got = post(exchange(CLIENT, SECRET, &code), vec![], String::new()).await;
+    let got = post(exchange(client, owned_secret, &code), vec![], String::new()).await;
     assert_eq!(
         (got.status.as_u16(), got.json()["error"].as_str()),
         (400, Some("invalid_grant")),
@@ -389,11 +327,7 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     assert_eq!(backend.seen().pop().unwrap().only("tenantid"), TENANT);
     // ARUBA-86: a token of scope `read` changes nothing.
     let fields = [("authorization", bearer.as_str())];
-    let got = send(
-        address,
-        request("POST", "central.test", "/monitoring/v1/aps", &fields, ""),
-    )
-    .await;
+    let got = send(address, request("POST", DOOR, "/monitoring/v1/aps", &fields, "")).await;
     assert_eq!(got.status, 403);
     // Deleting it by session: the next call is refused.
     let text = json!({"access_token": token["access_token"]}).to_string();
@@ -404,7 +338,7 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
         .collect();
     let got = send(
         address,
-        request("DELETE", "central.test", "/oauth2/api/tokens", &fields, &text),
+        request("DELETE", DOOR, "/oauth2/api/tokens", &fields, &text),
     )
     .await;
     assert_eq!(got.status, 200, "{}", got.text());

@@ -45,6 +45,7 @@ impl House {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        std::fs::write(folder.path().join("operator.token"), "the-operators-token").unwrap();
         let signer = Signer::new(folder.path());
         let mut plan = load(folder.path());
         let anywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -128,6 +129,9 @@ fn load(folder: &Path) -> Plan {
         "TLS_KEY" => Some(folder.join("key.pem").display().to_string()),
         "ISSUER" => Some("https://idp.example/".to_owned()),
         "KEYS_URL" => Some("https://idp.example/jwks.json".to_owned()),
+        "ADDRESS" => Some("https://gateway.example".to_owned()),
+        "STORE" => Some(folder.join("store.db").display().to_string()),
+        "OPERATOR_TOKEN" => Some(folder.join("operator.token").display().to_string()),
         _ => None,
     };
     tollgate::config::load(Path::new(file), &environment).unwrap_or_else(|found| panic!("{found:#?}"))

@@ -182,8 +182,19 @@ pub struct AuthorizeStepPlan {
     /// Where the JSON body names the customer or tenant that the tokens are for (JSON Pointer, decoded). Not needed: without
     /// it, the user's own.
     pub customer: Option<Vec<String>>,
+    /// Does the answer set the cookies of the session again?
+    pub cookies: SessionCookies,
     /// The answer.
     pub answer: AnswerPlan<CodeField>,
+}
+
+/// What the answer of a step says of the session that it came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionCookies {
+    /// Nothing: the client has them.
+    Left,
+    /// They are set again, with the values that they have.
+    Repeated,
 }
 
 /// What the answer with a code may name.

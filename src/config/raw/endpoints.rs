@@ -250,6 +250,10 @@ pub(in crate::config) struct RawAuthorizeStep {
     pub service: At<String>,
     /// Where the JSON body names the customer or tenant that the tokens are for; without it the user's own.
     pub customer: Option<At<Pointer>>,
+    /// Sets the cookies of the caller's session again, with the values that they have: for clients that take them from each
+    /// answer.
+    #[schemars(extend("default" = false))]
+    pub repeats_cookies: Option<At<bool>>,
     /// The answer: `{code}`, `{expires_in}`, `{state}` and `{iss}` are replaced.
     pub answer: Option<At<RawOwnAnswer>>,
 }

@@ -10,8 +10,8 @@ use crate::config::node::Mark;
 use crate::config::plan::{
     AccessFormat, AccessPlan, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, DeleteTokenPlan,
     LockoutKey, MetadataPlan, MintClientPlan, MintField, ParameterPlaces, RealmRef, RoutePlan, ServiceRef,
-    SignInField, SignInFields, SignInGives, SignInPlan, TargetPlan, TokenEndpointPlan, TokenField,
-    TokenServicePlan,
+    SessionCookies, SignInField, SignInFields, SignInGives, SignInPlan, TargetPlan, TokenEndpointPlan,
+    TokenField, TokenServicePlan,
 };
 use crate::config::raw::{
     RawAuthorizeStep, RawClientSource, RawDeleteToken, RawGives, RawMintClient, RawParameterPlace, RawRoute,
@@ -549,10 +549,18 @@ pub(super) fn authorize_step(
         scope,
     );
     let customer = raw.customer.as_ref().map(|at| inside(at, scope));
+    let cookies = match &raw.repeats_cookies {
+        Some(at) if at.value => {
+            here.needs_session(at.mark, realm, "this step sets the cookies of a session", scope);
+            SessionCookies::Repeated
+        }
+        Some(_) | None => SessionCookies::Left,
+    };
     let answer = answers::resolve(raw.answer.as_ref(), &[CodeField::Code], scope);
     Some(TargetPlan::AuthorizeStep(Box::new(AuthorizeStepPlan {
         service: found?.0,
         customer,
+        cookies,
         answer: answer?,
     })))
 }
