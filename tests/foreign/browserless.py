@@ -1,8 +1,8 @@
 """Generic OAuth libraries, as they are, against the gateway's token service.
 
-    browserless.py AUTHORIZE TOKEN REVOKE CLIENT SECRET REDIRECT USERNAME PASSWORD
+    browserless.py URL CERTIFICATE CLIENT SECRET REDIRECT USERNAME PASSWORD
 
-The browser's part (sign-in page, consent page) is played by `requests` with a form parser of the standard library. Prints a
+The endpoints are those of its metadata (RFC 8414), at the port of URL. The browser's part (sign-in page, consent page) is played by `requests` with a form parser of the standard library. Prints a
 JSON object of what came of it.
 """
 
@@ -16,10 +16,21 @@ import requests
 from authlib.integrations.requests_client import OAuth2Session as Authlib
 from requests_oauthlib import OAuth2Session as RequestsOAuthlib
 
-AUTHORIZE, TOKEN, REVOKE, CLIENT, SECRET, REDIRECT, USERNAME, PASSWORD = sys.argv[1:9]
-# Loopback without TLS.
+URL, CERTIFICATE, CLIENT, SECRET, REDIRECT, USERNAME, PASSWORD = sys.argv[1:8]
+os.environ["REQUESTS_CA_BUNDLE"] = CERTIFICATE
+# The way back to the application is loopback without TLS (RFC 8252 section 7.3), which one of the libraries asks to be told.
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
-os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
+
+METADATA = requests.get(URL + "/.well-known/oauth-authorization-server", timeout=10).json()
+
+
+def endpoint(name):
+    """The port is the test's own, so the metadata cannot know it."""
+    return URL + urlsplit(METADATA[name]).path
+
+
+AUTHORIZE, TOKEN = endpoint("authorization_endpoint"), endpoint("token_endpoint")
+REVOKE, INTROSPECT = endpoint("revocation_endpoint"), endpoint("introspection_endpoint")
 
 
 class Form(HTMLParser):
@@ -61,7 +72,12 @@ def main():
     result["authlib"] = sorted(token)
     again = client.refresh_token(TOKEN, refresh_token=token["refresh_token"])
     result["rotated"] = again["refresh_token"] != token["refresh_token"]
+    seen = client.introspect_token(INTROSPECT, token=again["access_token"]).json()
+    result["introspected"] = [seen["active"], seen["scope"]]
     result["revoked"] = client.revoke_token(REVOKE, token=again["access_token"]).status_code
+
+    own = Authlib(CLIENT, SECRET, scope="read").fetch_token(TOKEN, grant_type="client_credentials")
+    result["client_credentials"] = sorted(own)
 
     client = RequestsOAuthlib(CLIENT, redirect_uri=REDIRECT, scope=["read"], pkce="S256")
     url, _state = client.authorization_url(AUTHORIZE)

@@ -1,6 +1,6 @@
 """The sample program that is printed in the product's guide, with its one repair (`.json()`), and the calls that follow it.
 
-    vcenter_sample.py BASE USERNAME DOMAIN PASSWORD
+    vcenter_sample.py BASE USERNAME DOMAIN PASSWORD CERTIFICATE
 
 Prints a JSON object of what came of it.
 """
@@ -10,7 +10,7 @@ import sys
 
 import requests
 
-BASE, USERNAME, DOMAIN, PASSWORD = sys.argv[1:5]
+BASE, USERNAME, DOMAIN, PASSWORD, CERTIFICATE = sys.argv[1:6]
 SERVICES = BASE + "/Spectre/api/rest/v1/Services"
 
 
@@ -27,9 +27,9 @@ def main():
     token = login()
     bearer = {"Authorization": "Bearer " + token}
     url = SERVICES + "/PluginProfileService/Profiles"
-    before = requests.get(url, headers=bearer, timeout=10)
-    off = requests.post(SERVICES + "/AuthenticationService/logoff", headers=bearer, timeout=10)
-    after = requests.get(url, headers=bearer, timeout=10)
+    before = requests.get(url, headers=bearer, verify=CERTIFICATE, timeout=10)
+    off = requests.post(SERVICES + "/AuthenticationService/logoff", headers=bearer, verify=CERTIFICATE, timeout=10)
+    after = requests.get(url, headers=bearer, verify=CERTIFICATE, timeout=10)
     print(json.dumps({"login": 200, "parts": token.count(".") + 1, "call": before.status_code,
                       "logoff": off.status_code, "after": after.status_code, "body": after.text}))
 

@@ -2,29 +2,15 @@
 //! sample, generic OAuth libraries.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use serde_json::{Value, json};
 use tollgate::base::clock::Clock;
-use tollgate::gateway::{Gateway, Options};
 
 use crate::support::client::{request, send};
 use crate::support::example::Example;
-use crate::support::gateway::plan;
-use crate::support::upstream::Upstream;
-use crate::support::world::{PASSWORD, START, cookie, cookies, hash};
+use crate::support::world::{PASSWORD, START, cookie, cookies};
 use crate::tokens::python;
-
-async fn start(text: &str, clock: &Clock) -> (Gateway, SocketAddr) {
-    let options = Options {
-        clock: clock.clone(),
-        ..Options::default()
-    };
-    let gateway = Gateway::start(plan(text), options).await.expect("to start");
-    let address = gateway.addresses()[0];
-    (gateway, address)
-}
 
 /// A Python program that runs beside the test.
 struct Driver {
@@ -347,67 +333,26 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
 
 // ---- a login that gives a signed token
 
-fn vcenter(backend: &Upstream, folder: &std::path::Path) -> String {
-    format!(
-        r#"
-server: {{ workers: 1 }}
-listeners: [{{ address: 127.0.0.1:0 }}]
-store: {{ sqlite: {folder}/tollgate.db }}
-realms:
-  vcenter:
-    lockout: {{ attempts: 5, window: 15m, duration: 1m, key: [domain, name], suspends-tokens: true }}
-    users:
-      'corp\admin': {{ password: {{ hash: "{hash}" }}, customer: corp, roles: [admin] }}
-      'corp\viewer': {{ password: {{ hash: "{hash}" }}, customer: corp, roles: [readonly] }}
-token-services:
-  vcenter:
-    realm: vcenter
-    issuer: http://127.0.0.1:9/
-    audience: vcenter
-    access: {{ format: jwt, lifetime: 60m }}
-    keys: {{ directory: {folder}/keys }}
-backends:
-  backend: {{ endpoints: [{url}] }}
-dialects:
-  vcenter:
-    token_expired: {{ status: 401, json: {{ errorCode: "1005", message: Token is already expired }} }}
-apis:
-  vcenter:
-    hosts: ["*"]
-    credentials: [bearer: vcenter]
-    access: {{ roles: [admin] }}
-    dialect: vcenter
-    routes:
-      - path: /Spectre/api/rest/v1/Services/AuthenticationService/login
-        methods: [POST]
-        public: true
-        to:
-          sign-in:
-            realm: vcenter
-            body:
-              json: {{ username: /apiUserCredential/username, password: /apiUserCredential/password, domain: /apiUserCredential/domain }}
-            roles: [admin]
-            gives: {{ token: vcenter }}
-            answer: {{ json: {{ accessToken: "{{token}}", tokenType: "{{token_type}}", expiresAt: "{{expires_at}}" }} }}
-      - path: /Spectre/api/rest/v1/Services/AuthenticationService/logoff
-        methods: [POST]
-        to: {{ sign-out: {{}} }}
-      - path: /Spectre/api/rest/v1/Services/{{*rest}}
-        to: {{ backend: backend }}
-"#,
-        folder = folder.display(),
-        hash = hash(),
-        url = backend.url(),
-    )
+/// The shipped configuration with an administrator and a user who only reads, as an operator makes them.
+async fn vcenter(clock: &Clock) -> Example {
+    let example = Example::start("omivv", "127.0.0.1", clock.clone()).await;
+    for (name, role) in [("corp\\admin", "admin"), ("corp\\viewer", "readonly")] {
+        example
+            .user("vcenter", name, PASSWORD, json!({"roles": [role]}))
+            .await;
+    }
+    example
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_printed_sample_logs_in_calls_and_logs_off() {
-    let backend = Upstream::start("backend").await;
-    let folder = tempfile::tempdir().unwrap();
-    let (_gateway, address) = start(&vcenter(&backend, folder.path()), &Clock::manual(START)).await;
-    let base = format!("http://{address}");
-    let Some(driver) = Driver::start("vcenter_sample.py", &[&base, "Admin", "CORP", PASSWORD]) else {
+    let example = vcenter(&Clock::manual(START)).await;
+    let (base, certificate) = (example.url(), example.certificate());
+    let certificate = certificate.to_str().unwrap();
+    let Some(driver) = Driver::start(
+        "vcenter_sample.py",
+        &[&base, "Admin", "CORP", PASSWORD, certificate],
+    ) else {
         return;
     };
     let (_driver, did) = driver.next().await;
@@ -422,7 +367,10 @@ async fn the_printed_sample_logs_in_calls_and_logs_off() {
         (&json!(200), &json!(3), &json!(200), &json!(200), &json!(401)),
         "{did}"
     );
-    let Some(driver) = Driver::start("vcenter_sample.py", &[&base, "viewer", "corp", PASSWORD]) else {
+    let Some(driver) = Driver::start(
+        "vcenter_sample.py",
+        &[&base, "viewer", "corp", PASSWORD, certificate],
+    ) else {
         return;
     };
     let (_driver, did) = driver.next().await;
@@ -431,10 +379,9 @@ async fn the_printed_sample_logs_in_calls_and_logs_off() {
 
 #[tokio::test]
 async fn a_lockout_stops_signed_tokens_and_lets_them_work_again_until_they_expire() {
-    let backend = Upstream::start("backend").await;
-    let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START);
-    let (_gateway, address) = start(&vcenter(&backend, folder.path()), &clock).await;
+    let example = vcenter(&clock).await;
+    let address = example.plain;
     let services = "/Spectre/api/rest/v1/Services";
     let login = |password: &'static str| async move {
         let body =
@@ -502,8 +449,6 @@ async fn a_lockout_stops_signed_tokens_and_lets_them_work_again_until_they_expir
 
 // ---- generic libraries, and pages
 
-const SECRET_OF_APP: &str = "the secret of app1";
-
 const PAGES: &str = r#"
       - path: /authorize
         methods: [GET, POST]
@@ -522,40 +467,54 @@ const PAGES: &str = r#"
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn generic_libraries_get_tokens_through_the_pages() {
-    let world = crate::support::world::World::with_routes(&PAGES.replace("api.test", "127.0.0.1")).await;
-    let text = world.text().replace("hosts: [api.test]", "hosts: ['*']");
-    world.gateway.reload(plan(&text)).await.unwrap();
-    let at = |path: &str| format!("http://{}{path}", world.address);
-    let (authorize, token, revoke) = (at("/authorize"), at("/token"), at("/revoke"));
+async fn generic_libraries_find_the_endpoints_and_get_tokens_through_the_pages() {
+    let example = Example::start("openid", "127.0.0.1", Clock::manual(START)).await;
+    let access = json!({"customer": "acme", "roles": ["admin"]});
+    example
+        .user("people", "alice@example.com", PASSWORD, access)
+        .await;
     // A loopback redirect takes any port (RFC 8252 section 7.3).
+    let (client, secret) = example
+        .application(
+            "people",
+            json!({"name": "Reports", "customer": "acme", "redirect_uris": ["http://127.0.0.1/callback"],
+                "scopes": ["read", "write"],
+                "grants": ["authorization_code", "refresh_token", "client_credentials"]}),
+        )
+        .await;
+    let (url, certificate) = (example.url(), example.certificate());
     let arguments = [
-        authorize.as_str(),
-        &token,
-        &revoke,
-        "app1",
-        SECRET_OF_APP,
-        "http://127.0.0.1:5000/cb",
-        "alice",
+        url.as_str(),
+        certificate.to_str().unwrap(),
+        &client,
+        &secret,
+        "http://127.0.0.1:5000/callback",
+        "alice@example.com",
         PASSWORD,
     ];
     let Some(driver) = Driver::start("browserless.py", &arguments) else {
         return;
     };
     let (_driver, did) = driver.next().await;
-    assert_eq!(did["iss"], json!(["http://127.0.0.1:9/"]), "{did}");
+    assert_eq!(did["iss"], json!(["https://127.0.0.1"]), "{did}");
     assert_eq!(
         (&did["rotated"], &did["revoked"], &did["denied"]),
         (&json!(true), &json!(200), &json!(["access_denied"])),
         "{did}"
     );
+    let own = ["access_token", "expires_at", "expires_in", "scope", "token_type"];
+    assert_eq!(did["client_credentials"], json!(own), "{did}");
+    assert_eq!(did["introspected"], json!([true, "read"]), "{did}");
     let bearer = format!("Bearer {}", did["token"].as_str().unwrap());
+    let call = async |method: &str| {
+        let fields = [("authorization", bearer.as_str())];
+        let got = example.call(method, "/resource/x", &fields, "").await;
+        got.status.as_u16()
+    };
     assert_eq!(
-        world
-            .call("GET", "/x", &[("authorization", &bearer)], "")
-            .await
-            .status,
-        200
+        (call("GET").await, call("POST").await),
+        (200, 403),
+        "the scope `read`"
     );
 }
 
