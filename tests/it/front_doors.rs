@@ -10,7 +10,7 @@ use tollgate::base::clock::Clock;
 use crate::support::client::{request, send};
 use crate::support::example::Example;
 use crate::support::world::{PASSWORD, START, cookie, cookies};
-use crate::tokens::python;
+use crate::tokens::{python, python_of};
 
 /// A Python program that runs beside the test.
 struct Driver {
@@ -21,7 +21,11 @@ struct Driver {
 
 impl Driver {
     fn start(script: &str, arguments: &[&str]) -> Option<Driver> {
-        let mut child = Command::new(python()?)
+        Some(Driver::by(&python()?, script, arguments))
+    }
+
+    fn by(python: &str, script: &str, arguments: &[&str]) -> Driver {
+        let mut child = Command::new(python)
             .arg(format!("{}/tests/foreign/{script}", env!("CARGO_MANIFEST_DIR")))
             .args(arguments)
             .env("NO_PROXY", "*")
@@ -31,7 +35,7 @@ impl Driver {
             .expect("to start Python");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let input = child.stdin.take().expect("its input");
-        Some(Driver { child, lines, input })
+        Driver { child, lines, input }
     }
 
     /// The next value; waits for it without holding the runtime's only thread.
@@ -516,6 +520,60 @@ async fn generic_libraries_find_the_endpoints_and_get_tokens_through_the_pages()
         (200, 403),
         "the scope `read`"
     );
+}
+
+/// The shipped configuration with an application for `central_next_sdk.py`, and that program at `step`.
+async fn next_sdk(clock: Clock, step: &str) -> Option<(Example, Driver)> {
+    let python = python_of("venv-next", "pycentral")?;
+    let example = Example::start("openid", "127.0.0.1", clock).await;
+    let application = json!({"name": "Inventory", "customer": "acme", "scopes": ["read"], "grants": ["client_credentials"]});
+    let (client, secret) = example.application("people", application).await;
+    let (url, certificate) = (example.url(), example.certificate());
+    let arguments = [
+        url.as_str(),
+        certificate.to_str().unwrap(),
+        &client,
+        &secret,
+        step,
+    ];
+    let driver = Driver::by(&python, "central_next_sdk.py", &arguments);
+    Some((example, driver))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_sdk_gets_another_token_when_the_first_has_expired() {
+    let clock = Clock::manual(START);
+    let Some((example, driver)) = next_sdk(clock.clone(), "expired").await else {
+        return;
+    };
+    let (driver, first) = driver.next().await;
+    assert_eq!(first, json!({"call": 200}));
+    assert_eq!(
+        example.backend.seen().pop().unwrap().only("x-customer-id"),
+        "acme"
+    );
+    let (mut driver, turn) = driver.next().await;
+    assert_eq!(turn, "turn");
+    clock.advance(std::time::Duration::from_secs(3_601));
+    driver.go_on();
+    let (_driver, then) = driver.next().await;
+    assert_eq!(then, json!({"call": 200, "another": true}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_sdk_recovers_from_429() {
+    let Some((example, driver)) = next_sdk(Clock::system(), "limited").await else {
+        return;
+    };
+    let (_driver, codes) = driver.next().await;
+    assert_eq!(codes, json!(vec![200; 60]));
+    let metrics = send(example.admin, request("GET", "admin", "/metrics", &[], ""))
+        .await
+        .text();
+    let refused = metrics
+        .lines()
+        .filter(|line| line.contains("rate_limited") && !line.ends_with(" 0"));
+    assert!(refused.count() > 0, "nothing was refused: {metrics}");
 }
 
 #[tokio::test]

@@ -113,10 +113,14 @@ async fn a_removed_key_stops_working_on_the_next_request_after_a_reload() {
 
 /// The Python of the tests' virtual environment (`make test` makes it). In CI a missing one is a failure.
 pub fn python() -> Option<String> {
-    let python = std::env::var("TOLLGATE_TEST_PYTHON")
-        .unwrap_or_else(|_| format!("{}/target/venv/bin/python", env!("CARGO_MANIFEST_DIR")));
+    python_of("venv", "jwt, httpx, cryptography")
+}
+
+/// The interpreter of a virtual environment in which `modules` can be imported.
+pub fn python_of(venv: &str, modules: &str) -> Option<String> {
+    let python = format!("{}/target/{venv}/bin/python", env!("CARGO_MANIFEST_DIR"));
     let usable = Command::new(&python)
-        .args(["-c", "import jwt, httpx, cryptography"])
+        .args(["-c", &format!("import {modules}")])
         .output()
         .is_ok_and(|out| out.status.success());
     if usable {
@@ -124,9 +128,9 @@ pub fn python() -> Option<String> {
     }
     assert!(
         std::env::var_os("CI").is_none(),
-        "no Python with PyJWT and httpx at {python}: run `make test`"
+        "no Python with {modules} at {python}: run `make test`"
     );
-    eprintln!("skipped: no Python with PyJWT and httpx at {python} (run `make test` once)");
+    eprintln!("skipped: no Python with {modules} at {python} (run `make test` once)");
     None
 }
 
