@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, dev_cert, hash_password, keys, run, store, stub, token};
+use super::{accounts, check, demo, dev_cert, hash_password, keys, run, store, stub, token};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,9 @@ enum Command {
     Stub(stub::Args),
     DevCert(dev_cert::Args),
     Token(token::Args),
+    User(accounts::UserArgs),
+    Application(accounts::ApplicationArgs),
+    Customer(accounts::CustomerArgs),
     Keys(keys::Args),
     Store(store::Args),
     HashPassword(hash_password::Args),
@@ -75,6 +78,9 @@ pub fn main() -> ExitCode {
             Command::Stub(args) => stub::run(&args),
             Command::DevCert(args) => dev_cert::run(&args),
             Command::Token(args) => token::run(&args),
+            Command::User(args) => accounts::user(&args),
+            Command::Application(args) => accounts::application(&args),
+            Command::Customer(args) => accounts::customer(&args),
             Command::Keys(args) => keys::run(&args),
             Command::Store(args) => store::run(&args),
             Command::HashPassword(args) => hash_password::run(&args),

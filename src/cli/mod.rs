@@ -1,5 +1,6 @@
 //! Floor 5: the command line. One file a command, each with its `Args` and a `run` that says how it ended.
 
+mod accounts;
 mod backend;
 mod check;
 mod command;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
+use super::terminal::say;
 use crate::base::tasks;
 use crate::http::form;
 
@@ -24,13 +25,20 @@ const LARGEST: usize = 4 << 20;
 
 /// Where the gateway is, and by what it knows its operator.
 #[derive(Debug, clap::Args)]
-pub(super) struct Operator {
+pub(super) struct Gateway {
     /// The admin listener of the gateway
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
     admin: SocketAddr,
     /// The file with the operator's token, whose digest is `admin.token` in the configuration
     #[arg(long, value_name = "FILE")]
     admin_token: PathBuf,
+}
+
+/// The same, for what belongs to a realm.
+#[derive(Debug, clap::Args)]
+pub(super) struct Operator {
+    #[command(flatten)]
+    gateway: Gateway,
     /// The realm
     #[arg(long, value_name = "NAME")]
     realm: String,
@@ -50,6 +58,9 @@ pub(super) enum NotDone {
     /// It has no token in it.
     #[error("{0} has no token in it")]
     NoToken(PathBuf),
+    /// Standard input.
+    #[error("standard input: {0}")]
+    Input(String),
     /// There is nobody.
     #[error("nobody listens at {address}: {error}; is the gateway running, and is this its `admin.address`?")]
     NobodyThere {
@@ -88,6 +99,34 @@ impl Operator {
     /// The path of something below the realm.
     pub(super) fn path(&self, rest: &str) -> String {
         format!("/v1/realms/{}/{rest}", form::encoded(&self.realm))
+    }
+
+    /// As [`Gateway::ask`].
+    pub(super) fn ask(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Value, NotDone> {
+        self.gateway.ask(method, target, body)
+    }
+
+    /// As [`Gateway::each`], for a list of the realm.
+    pub(super) fn each(&self, list: &str, line: impl Fn(&Value) -> String) -> Result<(), NotDone> {
+        self.gateway.each(&self.path(list), line)
+    }
+}
+
+impl Gateway {
+    /// Says a line for each entry of a list, part after part. `list` may have a query.
+    pub(super) fn each(&self, list: &str, line: impl Fn(&Value) -> String) -> Result<(), NotDone> {
+        let separator = if list.contains('?') { '&' } else { '?' };
+        let mut after = String::new();
+        loop {
+            let page = self.ask(Method::GET, &format!("{list}{separator}size=1000{after}"), None)?;
+            for entry in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+                say(&line(entry));
+            }
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => after = format!("&after={}", form::encoded(next)),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Asks, and gives the answer's JSON; [`Value::Null`] where there is none.

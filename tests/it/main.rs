@@ -14,6 +14,7 @@
 
 mod support;
 
+mod accounts_command;
 mod callers;
 mod canaries;
 mod customers;

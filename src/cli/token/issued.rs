@@ -133,43 +133,31 @@ fn listed(args: &ListArgs) -> Result<(), NotDone> {
         "application",
         "user",
     ));
-    let mut after: Option<String> = None;
-    loop {
-        let asked = query(&[
-            ("user", args.user.as_deref()),
-            ("application", args.application.as_deref()),
-            ("all", args.all.then_some("true")),
-            ("after", after.as_deref()),
-            ("size", Some("1000")),
-        ]);
-        let path = args.operator.path(&format!("tokens?{asked}"));
-        let page = args.operator.ask(Method::GET, &path, None)?;
-        for item in page.get("items").and_then(Value::as_array).into_iter().flatten() {
-            let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or("-");
-            let time = |name: &str| {
-                item.get(name)
-                    .and_then(Value::as_i64)
-                    .map(|at| UnixTime(at).rfc3339())
-            };
-            let generated = time("generated_at").unwrap_or_default();
-            let expires = match time("revoked_at") {
-                Some(_) => "revoked".to_owned(),
-                None => time("expires_at").unwrap_or_default(),
-            };
-            say(&row(
-                text("id"),
-                &generated,
-                &expires,
-                text("origin"),
-                text("application"),
-                text("user"),
-            ));
-        }
-        match page.get("next").and_then(Value::as_str) {
-            Some(next) => after = Some(next.to_owned()),
-            None => return Ok(()),
-        }
-    }
+    let asked = query(&[
+        ("user", args.user.as_deref()),
+        ("application", args.application.as_deref()),
+        ("all", args.all.then_some("true")),
+    ]);
+    args.operator.each(&format!("tokens?{asked}"), |item| {
+        let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or("-");
+        let time = |name: &str| {
+            let at = item.get(name).and_then(Value::as_i64);
+            at.map(|at| UnixTime(at).rfc3339())
+        };
+        let generated = time("generated_at").unwrap_or_default();
+        let expires = match time("revoked_at") {
+            Some(_) => "revoked".to_owned(),
+            None => time("expires_at").unwrap_or_default(),
+        };
+        row(
+            text("id"),
+            &generated,
+            &expires,
+            text("origin"),
+            text("application"),
+            text("user"),
+        )
+    })
 }
 
 fn row(id: &str, generated: &str, expires: &str, origin: &str, application: &str, user: &str) -> String {
@@ -209,7 +197,7 @@ fn revoked(args: &RevokeArgs) -> Result<(), NotDone> {
         return Ok(());
     }
     if args.stdin {
-        let token = in_hand().map_err(|error| NotDone::BrokeOff(format!("standard input: {error}")))?;
+        let token = in_hand().map_err(|error| NotDone::Input(error.to_string()))?;
         let path = args.operator.path("tokens/revoke");
         let said = args
             .operator
