@@ -161,8 +161,10 @@ pub(super) async fn revoke_in_hand(
     let key = compact::unverified_id(&token).map_or(AccessKey::Opaque(digest), AccessKey::Jwt);
     let family = match store.access(name(), key, control.now()).await? {
         Access::Live(live) => Some(live.family.id),
+        // It may have been refreshed since, and that goes on.
+        Access::Expired(family) => Some(family.id),
         Access::Revoked => return Err(Refusal::conflict("the token was revoked before")),
-        Access::Expired | Access::Unknown => {
+        Access::Unknown => {
             let facts = store.refresh_facts(name(), digest).await?;
             facts.map(|facts| facts.family.id)
         }

@@ -293,7 +293,7 @@ impl OwnTokens {
         };
         let live = match store.access(realm.name().clone(), key.clone(), now).await? {
             Access::Live(live) => live,
-            Access::Expired => return Ok(refused(Fault::Expired, Vec::new())),
+            Access::Expired(_) => return Ok(refused(Fault::Expired, Vec::new())),
             Access::Revoked => return Ok(refused(Fault::Revoked, Vec::new())),
             Access::Unknown => return Ok(refused(Fault::Unknown, Vec::new())),
         };

@@ -60,8 +60,8 @@ impl TokenService {
     }
 
     async fn family_of(&self, token: &str, now: UnixTime) -> Result<Option<Family>, Stop> {
-        if let Some(access) = self.own_access(token, now).await? {
-            return Ok(Some(access.live.family));
+        if let Some(family) = self.family_of_access(token, now).await? {
+            return Ok(Some(family));
         }
         let realm = self.realm().name().clone();
         let facts = self.store().refresh_facts(realm, Digest::of(token)).await?;

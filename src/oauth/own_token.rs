@@ -67,7 +67,24 @@ impl TokenService {
         let realm = self.realm().name().clone();
         match self.store().access(realm, key, now).await? {
             Access::Live(live) => Ok(Some(OwnAccess { live, claims })),
-            Access::Expired | Access::Revoked | Access::Unknown => Ok(None),
+            Access::Expired(_) | Access::Revoked | Access::Unknown => Ok(None),
+        }
+    }
+
+    /// The grant that an access token came of, also when the token has expired: what it was refreshed to may be good.
+    pub(super) async fn family_of_access(
+        &self,
+        text: &str,
+        now: UnixTime,
+    ) -> Result<Option<Family>, StoreError> {
+        let Some((key, _)) = self.key_of(text, now) else {
+            return Ok(None);
+        };
+        let realm = self.realm().name().clone();
+        match self.store().access(realm, key, now).await? {
+            Access::Live(live) => Ok(Some(live.family)),
+            Access::Expired(family) => Ok(Some(*family)),
+            Access::Revoked | Access::Unknown => Ok(None),
         }
     }
 

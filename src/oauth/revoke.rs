@@ -79,7 +79,7 @@ impl TokenService {
                 Ok(())
             }
             Access::Live(_) => Err(of_another_client()),
-            Access::Expired | Access::Revoked | Access::Unknown => Ok(()),
+            Access::Expired(_) | Access::Revoked | Access::Unknown => Ok(()),
         }
     }
 }

@@ -165,7 +165,7 @@ impl SignIn {
             .map_err(not_stored)?;
         let user = match found {
             Access::Live(live) => live.family.user,
-            Access::Expired | Access::Revoked | Access::Unknown => None,
+            Access::Expired(_) | Access::Revoked | Access::Unknown => None,
         };
         let user = user.ok_or(Rejection::SignInFailed)?;
         let account = self.realm.user(user).await.map_err(not_stored)?;

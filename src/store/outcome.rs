@@ -159,8 +159,8 @@ pub enum Rotation {
 pub enum Access {
     /// It is good.
     Live(Box<LiveAccess>),
-    /// Its time is over. After a while it is unknown instead.
-    Expired,
+    /// Its time is over; the grant that it came of may go on. After a while it is unknown instead.
+    Expired(Box<Family>),
     /// It was revoked, alone or with its family.
     Revoked,
     /// It is not one of the store's.

@@ -22,6 +22,10 @@ const ROUTES: &str = r#"
         methods: [POST]
         public: true
         to: { token: { service: staff } }
+      - path: /tokens
+        methods: [DELETE]
+        credentials: [session]
+        to: { delete-token: { service: staff, token: /access_token } }
       - path: /{*rest}
         to: { backend: backend }
 "#;
@@ -152,9 +156,17 @@ async fn tokens_are_revoked_by_id_by_user_and_by_application() {
     assert_eq!(status(&world, &second).await, 401);
 }
 
-#[tokio::test]
-async fn a_refresh_token_in_hand_ends_the_whole_grant() {
-    let world = World::with_routes(ROUTES).await;
+/// What alice gets by a grant to app1, and the fields of her session.
+struct Granted {
+    access: String,
+    refresh: String,
+    session: String,
+    csrf: String,
+}
+
+const CLIENT: &str = "client_id=app1&client_secret=the+secret+of+app1";
+
+async fn granted(world: &World) -> Granted {
     let signed_in = world.sign_in("alice", PASSWORD).await;
     let session = format!("sid={}", cookie(&signed_in, "sid"));
     let csrf = cookie(&signed_in, "csrf");
@@ -163,44 +175,75 @@ async fn a_refresh_token_in_hand_ends_the_whole_grant() {
         ("x-csrf", &csrf),
         ("content-type", "application/json"),
     ];
-    let got = world
-        .call(
-            "POST",
-            "/code?client_id=app1&response_type=code&scope=all",
-            &fields,
-            "{}",
-        )
-        .await;
-    let code = got.json()["code"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{}", got.text()))
-        .to_owned();
-    let client = "client_id=app1&client_secret=the+secret+of+app1";
-    let got = world
-        .post_form(
-            "/token",
-            &format!("grant_type=authorization_code&code={code}&{client}"),
-        )
-        .await;
+    let target = "/code?client_id=app1&response_type=code&scope=all";
+    let got = world.call("POST", target, &fields, "{}").await;
     let given = got.json();
-    let (access, refresh) = (
-        given["access_token"].as_str().unwrap(),
-        given["refresh_token"].as_str().unwrap(),
-    );
-    assert_eq!(status(&world, access).await, 200);
-    let body = json!({"token": refresh});
+    let code = given["code"].as_str().unwrap_or_else(|| panic!("{given}"));
+    let body = format!("grant_type=authorization_code&code={code}&{CLIENT}");
+    let given = world.post_form("/token", &body).await.json();
+    let text = |name: &str| given[name].as_str().unwrap().to_owned();
+    Granted {
+        access: text("access_token"),
+        refresh: text("refresh_token"),
+        session,
+        csrf,
+    }
+}
+
+async fn refreshed(world: &World, refresh: &str) -> serde_json::Value {
+    let body = format!("grant_type=refresh_token&refresh_token={refresh}&{CLIENT}");
+    world.post_form("/token", &body).await.json()
+}
+
+#[tokio::test]
+async fn a_refresh_token_in_hand_ends_the_whole_grant() {
+    let world = World::with_routes(ROUTES).await;
+    let granted = granted(&world).await;
+    assert_eq!(status(&world, &granted.access).await, 200);
+    let body = json!({"token": granted.refresh});
     let ended = world
         .operate("POST", &format!("{TOKENS}/revoke"), Some(&body))
         .await;
     assert_eq!(ended.status, 200, "{}", ended.text());
-    assert_eq!(status(&world, access).await, 401);
+    assert_eq!(status(&world, &granted.access).await, 401);
+    assert_eq!(
+        refreshed(&world, &granted.refresh).await["error"],
+        "invalid_grant"
+    );
+}
+
+/// An access token that has expired is what a client has in hand that was away for a while: its refresh token would go on.
+#[tokio::test]
+async fn an_access_token_that_has_expired_still_ends_its_grant() {
+    let world = World::with_routes(ROUTES).await;
+    let by_user = granted(&world).await;
+    let by_operator = granted(&world).await;
+    world.pass(2 * 3_600);
+    assert_eq!(status(&world, &by_user.access).await, 401);
+    // The session of the first is over as well; the user signs in again.
+    let again = granted(&world).await;
+    let fields = [
+        ("cookie", again.session.as_str()),
+        ("x-csrf", &again.csrf),
+        ("content-type", "application/json"),
+    ];
+    let body = json!({"access_token": by_user.access}).to_string();
+    let got = world.call("DELETE", "/tokens", &fields, &body).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(
+        refreshed(&world, &by_user.refresh).await["error"],
+        "invalid_grant"
+    );
+    let body = json!({"token": by_operator.access});
     let got = world
-        .post_form(
-            "/token",
-            &format!("grant_type=refresh_token&refresh_token={refresh}&{client}"),
-        )
+        .operate("POST", &format!("{TOKENS}/revoke"), Some(&body))
         .await;
-    assert_eq!(got.json()["error"], "invalid_grant");
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(
+        refreshed(&world, &by_operator.refresh).await["error"],
+        "invalid_grant"
+    );
+    assert!(refreshed(&world, &again.refresh).await["access_token"].is_string());
 }
 
 #[tokio::test]

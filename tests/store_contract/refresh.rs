@@ -93,7 +93,10 @@ pub async fn a_family_grows_older_by_refreshing_and_never_older_than_its_end(wor
         token = format!("{name}.refresh");
     }
     assert_eq!(refreshed(&world, &token, "g3", 2 * DAY).await, Rotation::Expired);
-    assert_eq!(world.access("g2.access", 2 * DAY).await, Access::Expired);
+    assert!(matches!(
+        world.access("g2.access", 2 * DAY).await,
+        Access::Expired(_)
+    ));
 }
 
 pub async fn a_used_token_revokes_the_family(world: World) {

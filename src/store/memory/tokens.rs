@@ -209,7 +209,7 @@ impl State {
             return Access::Revoked;
         }
         if now >= held.expires_at {
-            return Access::Expired;
+            return Access::Expired(Box::new(family.clone()));
         }
         Access::Live(Box::new(LiveAccess {
             scopes: held.scopes.clone().unwrap_or_else(|| family.scopes.clone()),

@@ -295,7 +295,7 @@ pub(super) fn access(
         return Ok(Access::Revoked);
     }
     if now >= found.expires_at {
-        return Ok(Access::Expired);
+        return Ok(Access::Expired(Box::new(found.family)));
     }
     Ok(Access::Live(Box::new(LiveAccess {
         scopes: found.scopes.unwrap_or_else(|| found.family.scopes.clone()),
