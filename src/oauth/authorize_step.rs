@@ -74,7 +74,10 @@ impl AuthorizeStep {
         let account = user_of(asked, &self.realm)?;
         let named = match &self.plan.customer {
             Some(pointer) => named_tenant(asked, body, pointer).await?,
-            None => None,
+            None => {
+                asked::unused(body).await?;
+                None
+            }
         };
         let query = asked.query.unwrap_or_default();
         let request = self.service.authorization_request(query, AnsweredBy::Body).await;
