@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::{Request, Response};
 use tokio::sync::Mutex;
 
@@ -421,7 +422,18 @@ impl Handler for Pipeline {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Reply>> + Send + use<> {
         let (shard, peer) = (Arc::clone(&self.shard), Arc::clone(peer));
-        async move { pipeline::handle(&shard, &peer, request.map(Body::incoming)).await }
+        async move {
+            let (request, leftover) = Body::received(request);
+            let answer = pipeline::handle(&shard, &peer, request).await;
+            // Where the answer ends the connection anyway, nothing has to be taken off it.
+            if let Some(leftover) = leftover
+                && !answer.headers().contains_key(CONNECTION)
+            {
+                // In a box: few requests have one, and each would carry the room for it.
+                Box::pin(leftover.read()).await;
+            }
+            answer
+        }
     }
 
     fn whole(answer: Response<Bytes>) -> Response<Reply> {

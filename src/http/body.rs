@@ -14,9 +14,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use http::header::EXPECT;
+use http::{Request, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::managed::ManagedNames;
@@ -64,6 +68,62 @@ impl Fate {
     }
 }
 
+/// Bytes of a body that is waited for although nobody reads it, at most.
+const LEFT_AT_MOST: u64 = 16 << 10;
+/// How long it is waited for.
+const LEFT_FOR: Duration = Duration::from_secs(5);
+
+/// What nobody read of a client's body, to be taken off the connection before the answer goes out.
+///
+/// Many libraries send head and body in two packets. Whoever refuses a call by its head alone answers before the second one, and
+/// the server then has to close the connection without having said so: the request that the client sends next on it is lost.
+#[derive(Debug)]
+pub struct Leftover(oneshot::Receiver<Incoming>);
+
+impl Leftover {
+    /// Reads it to its end, if it was let go before. Gives up after [`LEFT_FOR`]; the connection then ends with the answer.
+    pub async fn read(mut self) {
+        let Ok(mut incoming) = self.0.try_recv() else {
+            return;
+        };
+        let whole = async { while let Some(Ok(_)) = incoming.frame().await {} };
+        // Late or broken: the server finds out by itself.
+        let _ = tokio::time::timeout(LEFT_FOR, whole).await;
+    }
+}
+
+/// A client's body on its connection. When it is let go before its end, it goes to whoever holds its [`Leftover`].
+#[derive(Debug)]
+struct Received {
+    /// `None` only while it is dropped.
+    incoming: Option<Incoming>,
+    /// `None` where nobody waits for the rest, or while it is dropped.
+    leftover: Option<oneshot::Sender<Incoming>>,
+}
+
+impl Received {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        Pin::new(incoming).poll_frame(cx).map_err(|cause| {
+            tracing::debug!(%cause, "a client's body broke off");
+            BodyError::Broken
+        })
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if let (Some(incoming), Some(leftover)) = (self.incoming.take(), self.leftover.take())
+            && !incoming.is_end_stream()
+        {
+            // Nobody may wait any more; then it is dropped.
+            let _ = leftover.send(incoming);
+        }
+    }
+}
+
 /// A body. `Send`, `Unpin`; the default is an empty one.
 #[derive(Debug, Default)]
 pub struct Body(Kind);
@@ -73,7 +133,7 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    Incoming(Incoming),
+    Incoming(Received),
     Boxed(UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>),
     Held {
         front: VecDeque<Bytes>,
@@ -103,8 +163,31 @@ impl Body {
         if incoming.is_end_stream() {
             Body::empty()
         } else {
-            Body(Kind::Incoming(incoming))
+            Body(Kind::Incoming(Received {
+                incoming: Some(incoming),
+                leftover: None,
+            }))
         }
+    }
+
+    /// The same of a request over HTTP/1, and what is left of it when it is let go. `None` where nobody has to wait for that:
+    /// the body is empty, larger than 16 KiB or of unknown length, or the client waits to be asked for it
+    /// (RFC 9110 section 10.1.1).
+    pub fn received(request: Request<Incoming>) -> (Request<Body>, Option<Leftover>) {
+        let length = request.body().size_hint().exact();
+        let waits_to_be_asked = request.headers().contains_key(EXPECT);
+        let is_waited_for = length.is_some_and(|length| (1..=LEFT_AT_MOST).contains(&length));
+        if !is_waited_for || waits_to_be_asked || request.version() > Version::HTTP_11 {
+            return (request.map(Body::incoming), None);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let request = request.map(|incoming| {
+            Body(Kind::Incoming(Received {
+                incoming: Some(incoming),
+                leftover: Some(sender),
+            }))
+        });
+        (request, Some(Leftover(receiver)))
     }
 
     /// Any other body, from a program that uses the gateway as a library.
@@ -233,10 +316,7 @@ impl HttpBody for Body {
                 *kind = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Kind::Incoming(incoming) => Pin::new(incoming).poll_frame(cx).map_err(|cause| {
-                tracing::debug!(%cause, "a client's body broke off");
-                BodyError::Broken
-            }),
+            Kind::Incoming(received) => received.poll_frame(cx),
             Kind::Boxed(boxed) => Pin::new(boxed).poll_frame(cx).map_err(|cause| {
                 tracing::debug!(%cause, "a body given to the library failed");
                 BodyError::Broken
@@ -258,7 +338,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Incoming(incoming) => incoming.is_end_stream(),
+            Kind::Incoming(received) => received.incoming.as_ref().is_none_or(Incoming::is_end_stream),
             Kind::Boxed(boxed) => boxed.is_end_stream(),
             Kind::Held { front, rest } => front.is_empty() && rest.is_end_stream(),
             Kind::Guarded(guarded) => {
@@ -271,7 +351,9 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Incoming(incoming) => incoming.size_hint(),
+            Kind::Incoming(received) => {
+                (received.incoming.as_ref()).map_or_else(SizeHint::default, Incoming::size_hint)
+            }
             Kind::Boxed(boxed) => boxed.size_hint(),
             Kind::Held { front, rest } => {
                 let held = front.iter().map(|part| part.remaining() as u64).sum::<u64>();

@@ -261,6 +261,31 @@ mod hyper_facts {
         (answers, requests)
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_is_waited_for_so_long_and_the_connection_ends() {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let service = service_fn(|request: Request<Incoming>| async {
+            let (request, leftover) = Body::received(request);
+            drop(request);
+            let begun = Instant::now();
+            leftover.expect("a small body over HTTP/1.1").read().await;
+            assert_eq!(begun.elapsed(), LEFT_FOR);
+            Ok::<_, Infallible>(Response::new(Body::full("ok")))
+        });
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+            .await
+            .unwrap();
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        let mut answer = String::new();
+        let (_, read) = tokio::join!(connection, client.read_to_string(&mut answer));
+        read.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok"),
+            "{answer}"
+        );
+    }
+
     #[tokio::test]
     async fn a_length_beside_chunked_is_dropped_and_the_connection_ends() {
         for fields in [

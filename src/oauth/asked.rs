@@ -66,18 +66,6 @@ pub async fn whole(mut body: Body, most: u64) -> Result<Bytes, Rejection> {
     Ok(read.freeze())
 }
 
-/// Most bytes of a body that an endpoint has no use for.
-const UNUSED: u64 = 16 << 10;
-
-/// Takes a body that an endpoint has no use for off the connection. Whoever answers before it is there has to close the
-/// connection, and loses the request that a client sends next on it.
-///
-/// # Errors
-/// As [`whole`].
-pub async fn unused(body: Body) -> Result<(), Rejection> {
-    whole(body, UNUSED).await.map(drop)
-}
-
 /// The members of a JSON body. A member that is there twice is refused at any depth.
 ///
 /// # Errors

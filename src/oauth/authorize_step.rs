@@ -74,10 +74,7 @@ impl AuthorizeStep {
         let account = user_of(asked, &self.realm)?;
         let named = match &self.plan.customer {
             Some(pointer) => named_tenant(asked, body, pointer).await?,
-            None => {
-                asked::unused(body).await?;
-                None
-            }
+            None => None,
         };
         let query = asked.query.unwrap_or_default();
         let request = self.service.authorization_request(query, AnsweredBy::Body).await;

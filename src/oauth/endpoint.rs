@@ -52,7 +52,7 @@ impl Endpoint {
     pub async fn answer(&self, asked: &Asked<'_>, body: Body) -> Result<Response<Bytes>, Rejection> {
         match self {
             Endpoint::SignIn(endpoint) => endpoint.answer(asked, body).await,
-            Endpoint::SignOut(endpoint) => endpoint.answer(asked, body).await,
+            Endpoint::SignOut(endpoint) => endpoint.answer(asked).await,
             Endpoint::Authorize(endpoint) => endpoint.answer(asked, body).await,
             Endpoint::AuthorizeStep(endpoint) => endpoint.answer(asked, body).await,
             Endpoint::MintClient(endpoint) => endpoint.answer(asked, body).await,

@@ -5,9 +5,8 @@ use http::Response;
 use http::header::SET_COOKIE;
 
 use super::answers::{planned, unavailable};
-use super::asked::{self, Asked};
+use super::asked::Asked;
 use crate::config::plan::{AnswerPlan, NoField, SessionCookie, SessionPlan};
-use crate::http::body::Body;
 use crate::http::origin::Scheme;
 use crate::rejection::Rejection;
 use crate::store::Store;
@@ -36,9 +35,8 @@ impl SignOut {
     /// and neither has a token of somebody else.
     ///
     /// # Errors
-    /// [`Rejection::StoreUnavailable`], and what reading the body may end in; then nothing has ended.
-    pub async fn answer(&self, asked: &Asked<'_>, body: Body) -> Result<Response<Bytes>, Rejection> {
-        asked::unused(body).await?;
+    /// [`Rejection::StoreUnavailable`]; then nothing has ended.
+    pub async fn answer(&self, asked: &Asked<'_>) -> Result<Response<Bytes>, Rejection> {
         let own = asked.permit.known().and_then(|known| known.own());
         if let Some(own) = own {
             let actor = match (own.account(), own.client_id()) {

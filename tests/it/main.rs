@@ -29,6 +29,7 @@ mod identity_headers;
 mod item_caps;
 mod key_server_tls;
 mod killed;
+mod leftover_bodies;
 mod life;
 mod limits;
 mod offline_tokens;

@@ -22,9 +22,6 @@ const ROUTES: &str = r#"
         methods: [POST]
         public: true
         to: { token: { service: staff } }
-      - path: /logout
-        methods: [POST]
-        to: { sign-out: {} }
       - path: /tokens
         methods: [DELETE]
         credentials: [session]
@@ -338,44 +335,5 @@ async fn the_command_says_what_is_wrong_and_what_to_look_at() {
             .unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains(said), "{}", stderr(&output));
-    }
-}
-
-/// A body that an endpoint has no use for still has to be taken off the connection: who answers before it is there closes the
-/// connection, and the next request on it is lost. Some libraries send it in a packet of its own.
-#[tokio::test]
-async fn a_body_that_nobody_needs_is_waited_for_and_does_not_cost_the_connection() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    let world = World::with_routes(ROUTES).await;
-    for (target, turns) in [
-        ("/code?client_id=app1&response_type=code&scope=all", 3),
-        ("/logout", 1),
-    ] {
-        let own = granted(&world).await;
-        let mut stream = tokio::net::TcpStream::connect(world.address).await.unwrap();
-        for _ in 0..turns {
-            let head = format!(
-                "POST {target} HTTP/1.1\r\nHost: api.test\r\nCookie: {}\r\nX-CSRF: {}\r\n\
-                 Content-Type: application/json\r\nContent-Length: 2\r\n\r\n",
-                own.session, own.csrf
-            );
-            stream.write_all(head.as_bytes()).await.unwrap();
-            // The one worker has done all of this since, so it would have answered.
-            granted(&world).await;
-            let early = stream.try_read(&mut [0; 1]);
-            assert!(early.is_err(), "{target}: answered before the body was there");
-            stream.write_all(b"{}").await.unwrap();
-            let mut answer = Vec::new();
-            while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
-                let read = stream.read_buf(&mut answer).await.unwrap();
-                assert!(read > 0, "{target}: closed");
-            }
-            assert!(
-                answer.starts_with(b"HTTP/1.1 20"),
-                "{}",
-                String::from_utf8_lossy(&answer)
-            );
-        }
     }
 }
