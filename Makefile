@@ -73,7 +73,7 @@ fuzz-smoke: need-rust ## each fuzz target for FUZZ_SECONDS (30); without cargo-f
 	@CARGO="$(CARGO)" fuzz/smoke $(FUZZ_SECONDS)
 
 .PHONY: soak
-soak: need-rust budget ## instruction budget, properties with 20,000 examples, 200 kills of a writing store and of a gateway, what sign-ins cost, SOAK_SECONDS (600) of load with reloads
+soak: need-rust budget ## the slow suites: budget, properties, kills, sign-ins, then SOAK_SECONDS (600) of load with reloads
 	PROPTEST_CASES=20000 $(CARGO) test --locked --lib --test http_properties --test limits_items --test limits_table
 	TOLLGATE_CRASH_ROUNDS=200 $(CARGO) test --locked --test store_sqlite crash -- --nocapture
 	TOLLGATE_CRASH_ROUNDS=200 $(CARGO) test --locked --test it killed -- --nocapture

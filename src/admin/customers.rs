@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -68,21 +67,14 @@ impl From<CustomerRecord> for Shown {
 
 impl QuotaText {
     fn of(quota: Quota) -> QuotaText {
-        let unit = match quota.per.as_secs() {
-            1 => "s".to_owned(),
-            60 => "m".to_owned(),
-            3_600 => "h".to_owned(),
-            86_400 => "d".to_owned(),
-            other => format!("{other}s"),
-        };
         QuotaText {
-            rate: format!("{}/{unit}", quota.tokens),
+            rate: quota.rate_text(),
             burst: Some(quota.burst),
         }
     }
 
     fn read(&self) -> Result<Quota, String> {
-        let (tokens, per): (NonZeroU32, Duration) = units::rate(&self.rate)?;
+        let (tokens, per) = units::rate(&self.rate)?;
         Ok(Quota {
             tokens,
             per,

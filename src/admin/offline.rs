@@ -1,11 +1,11 @@
-//! Tokens that an operator makes, for a user or an application that has nobody to go through the steps of a grant; and revoking
-//! a token that somebody has in hand.
+//! Tokens that an operator makes, for a user or an application that has nobody to go through the steps of a grant.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 use super::control::{Control, Refusal, user_of};
 use crate::accounts::Realm;
@@ -13,9 +13,7 @@ use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::base::token_value::{Shape, TokenValue};
 use crate::identity::{ClientId, FamilyId, Scope};
-use crate::jose::compact;
 use crate::store::model::{AccessKey, ApplicationState, NewAccess, NewFamily, NewTokens, Origin, UserState};
-use crate::store::outcome::{Access, Revocation};
 
 /// A day.
 const DAY: u64 = 86_400;
@@ -132,46 +130,4 @@ async fn family(realm: &Realm, new: &New, ends_at: UnixTime) -> Result<NewFamily
         origin: Origin::Offline,
         ends_at: Some(ends_at),
     })
-}
-
-/// A token that somebody has in hand: an access token, opaque or signed, or a refresh token.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InHand {
-    token: String,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Ended {
-    id: FamilyId,
-}
-
-/// Revokes the grant that a token came of, with all its tokens. The token is in the body, since addresses are written down by
-/// whatever stands between.
-pub(super) async fn revoke_in_hand(
-    State(control): State<Control>,
-    Path(realm): Path<String>,
-    Json(InHand { token }): Json<InHand>,
-) -> Result<Json<Ended>, Refusal> {
-    let realm = control.realm_named(&realm)?;
-    let store = realm.accounts().store();
-    let name = || realm.name().clone();
-    let digest = Digest::of(&token);
-    // Whose signature it has does not matter: who knows its identifier may end it here anyway.
-    let key = compact::unverified_id(&token).map_or(AccessKey::Opaque(digest), AccessKey::Jwt);
-    let family = match store.access(name(), key, control.now()).await? {
-        Access::Live(live) => Some(live.family.id),
-        // It may have been refreshed since, and that goes on.
-        Access::Expired(family) => Some(family.id),
-        Access::Revoked => return Err(Refusal::conflict("the token was revoked before")),
-        Access::Unknown => {
-            let facts = store.refresh_facts(name(), digest).await?;
-            facts.map(|facts| facts.family.id)
-        }
-    };
-    let id = family.ok_or_else(|| Refusal::unknown("token, or it has ended"))?;
-    match store.revoke_family(name(), id, control.by()).await? {
-        Revocation::Revoked | Revocation::Already => Ok(Json(Ended { id })),
-        Revocation::WrongClient | Revocation::Unknown => Err(Refusal::unknown("token")),
-    }
 }

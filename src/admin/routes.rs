@@ -128,7 +128,7 @@ fn operators(control: Control) -> Router {
             "/v1/realms/{realm}/tokens",
             get(tokens::list).post(offline::create).delete(tokens::revoke_of),
         )
-        .route("/v1/realms/{realm}/tokens/revoke", post(offline::revoke_in_hand))
+        .route("/v1/realms/{realm}/tokens/revoke", post(tokens::revoke_in_hand))
         .route("/v1/realms/{realm}/tokens/{token}", delete(tokens::revoke))
         .route("/v1/customers", get(customers::list))
         .route(

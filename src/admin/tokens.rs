@@ -3,15 +3,17 @@
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Query, Refusal, user_of};
 use super::users::Page;
 use crate::base::clock::UnixTime;
+use crate::base::digest::Digest;
 use crate::identity::{ClientId, CustomerId, FamilyId, Role, Scope, TenantId, UserId};
+use crate::jose::compact;
 use crate::store::backend::{AuditFilter, FamilyFilter, Holder, Paging, Which};
-use crate::store::model::{AuditEntry, Family};
-use crate::store::outcome::{FamilyPlace, Revocation};
+use crate::store::model::{AccessKey, AuditEntry, Family};
+use crate::store::outcome::{Access, FamilyPlace, Revocation};
 
 /// What one grant gave, as it is shown.
 #[derive(Debug, Serialize)]
@@ -140,6 +142,48 @@ pub(super) async fn revoke_of(
         .revoke_families_of(realm.name().clone(), holder, control.by())
         .await?;
     Ok(Json(Revoked { revoked }))
+}
+
+/// A token that somebody has in hand: an access token, opaque or signed, or a refresh token.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InHand {
+    token: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Ended {
+    id: FamilyId,
+}
+
+/// Revokes the grant that a token came of, with all its tokens. The token is in the body, since addresses are written down by
+/// whatever stands between.
+pub(super) async fn revoke_in_hand(
+    State(control): State<Control>,
+    Path(realm): Path<String>,
+    Json(InHand { token }): Json<InHand>,
+) -> Result<Json<Ended>, Refusal> {
+    let realm = control.realm_named(&realm)?;
+    let store = realm.accounts().store();
+    let name = || realm.name().clone();
+    let digest = Digest::of(&token);
+    // Whose signature it has does not matter: who knows its identifier may end it here anyway.
+    let key = compact::unverified_id(&token).map_or(AccessKey::Opaque(digest), AccessKey::Jwt);
+    let family = match store.access(name(), key, control.now()).await? {
+        Access::Live(live) => Some(live.family.id),
+        // It may have been refreshed since, and that goes on.
+        Access::Expired(family) => Some(family.id),
+        Access::Revoked => return Err(Refusal::conflict("the token was revoked before")),
+        Access::Unknown => {
+            let facts = store.refresh_facts(name(), digest).await?;
+            facts.map(|facts| facts.family.id)
+        }
+    };
+    let id = family.ok_or_else(|| Refusal::unknown("token, or it has ended"))?;
+    match store.revoke_family(name(), id, control.by()).await? {
+        Revocation::Revoked | Revocation::Already => Ok(Json(Ended { id })),
+        Revocation::WrongClient | Revocation::Unknown => Err(Refusal::unknown("token")),
+    }
 }
 
 /// An entry of the audit log.

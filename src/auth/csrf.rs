@@ -56,11 +56,7 @@ impl Renewal {
                 return None;
             }
         }
-        let cookie = match self.scheme {
-            Scheme::Https => &self.cookie.https,
-            Scheme::Http => &self.cookie.http,
-        };
-        cookie.set(value.reveal()).ok()
+        self.cookie.by(self.scheme).set(value.reveal()).ok()
     }
 }
 

@@ -135,25 +135,16 @@ impl<F: Copy> Template<F> {
 
 /// `text` with what would end the place it is put into made harmless.
 pub fn escaped(text: &str, escape: Escape) -> Cow<'_, str> {
-    let needs = |character: char| match escape {
-        Escape::None => false,
-        // `<`, `>` and `&` need no escape in JSON; they get one in case a browser is told that it is something else.
-        Escape::Json => {
-            character < ' '
-                || matches!(
-                    character,
-                    '"' | '\\' | '<' | '>' | '&' | '\u{7f}' | '\u{2028}' | '\u{2029}'
-                )
-        }
-        Escape::Markup => matches!(character, '<' | '>' | '&' | '"' | '\''),
-    };
-    if !may_need(text.as_bytes(), escape) || !text.contains(needs) {
+    // Nearly every value of a refusal is plain ASCII, and a refusal should cost little. Each byte is looked at, without a branch,
+    // so that many are looked at at once.
+    let odd = |odd, byte: &u8| odd | u8::from(*byte >= 0x80) | u8::from(needs(char::from(*byte), escape));
+    if text.as_bytes().iter().fold(0_u8, odd) == 0 || !text.contains(|character| needs(character, escape)) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         match (escape, character) {
-            (_, plain) if !needs(plain) => safe.push(plain),
+            (_, plain) if !needs(plain, escape) => safe.push(plain),
             (Escape::Json, '"') => safe.push_str("\\\""),
             (Escape::Json, '\\') => safe.push_str("\\\\"),
             (Escape::Json, other) => safe.push_str(&format!("\\u{:04x}", u32::from(other))),
@@ -163,19 +154,19 @@ pub fn escaped(text: &str, escape: Escape) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Could a byte of it belong to a character that needs an escape? Without a branch, so that many bytes are looked at at once:
-/// nearly every value of a refusal is plain, and a refusal should cost little.
-fn may_need(text: &[u8], escape: Escape) -> bool {
-    let markup = |byte: u8| (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == b'"');
-    let any = |odd: fn(u8) -> bool| {
-        text.iter()
-            .fold(0_u8, |found, byte| found | u8::from(markup(*byte) | odd(*byte)))
-            != 0
-    };
+/// Does a character end the place, or do worse there?
+fn needs(character: char, escape: Escape) -> bool {
+    let markup = (character == '<') | (character == '>') | (character == '&') | (character == '"');
     match escape {
         Escape::None => false,
-        Escape::Json => any(|byte| (byte < b' ') | (byte == b'\\') | (byte >= 0x7f)),
-        Escape::Markup => any(|byte| byte == b'\''),
+        // `<`, `>` and `&` need no escape in JSON; they get one in case a browser is told that it is something else.
+        Escape::Json => {
+            markup
+                | (character < ' ')
+                | (character == '\\')
+                | matches!(character, '\u{7f}' | '\u{2028}' | '\u{2029}')
+        }
+        Escape::Markup => markup | (character == '\''),
     }
 }
 

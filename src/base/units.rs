@@ -115,8 +115,38 @@ pub fn rate(text: &str) -> Result<(NonZeroU32, Duration), String> {
     Ok((tokens, Duration::from_secs(seconds)))
 }
 
+impl Quota {
+    /// The rate as [`rate`] reads it; of a period that has no unit of its own, what comes in a day, rounded up.
+    pub fn rate_text(&self) -> String {
+        let unit = match self.per.as_secs() {
+            1 => "s",
+            60 => "m",
+            3_600 => "h",
+            86_400 => "d",
+            _ => {
+                let day = f64::from(self.tokens.get()) * 86_400.0 / self.per.as_secs_f64();
+                return format!("{}/d", day.ceil());
+            }
+        };
+        format!("{}/{unit}", self.tokens)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_rate_that_was_read_is_written_as_it_was() {
+        for text in ["7/s", "100/m", "1/h", "4294967295/d"] {
+            let (tokens, per) = rate(text).unwrap();
+            let quota = Quota {
+                tokens,
+                per,
+                burst: tokens,
+            };
+            assert_eq!(quota.rate_text(), text);
+        }
+    }
+
     use super::*;
 
     #[test]

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{accounts, check, demo, dev_cert, hash_password, keys, run, store, stub, token};
+use super::{
+    application, check, customer, demo, dev_cert, hash_password, keys, run, store, stub, token, user,
+};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +62,9 @@ enum Command {
     Stub(stub::Args),
     DevCert(dev_cert::Args),
     Token(token::Args),
-    User(accounts::UserArgs),
-    Application(accounts::ApplicationArgs),
-    Customer(accounts::CustomerArgs),
+    User(user::Args),
+    Application(application::Args),
+    Customer(customer::Args),
     Keys(keys::Args),
     Store(store::Args),
     HashPassword(hash_password::Args),
@@ -78,9 +80,9 @@ pub fn main() -> ExitCode {
             Command::Stub(args) => stub::run(&args),
             Command::DevCert(args) => dev_cert::run(&args),
             Command::Token(args) => token::run(&args),
-            Command::User(args) => accounts::user(&args),
-            Command::Application(args) => accounts::application(&args),
-            Command::Customer(args) => accounts::customer(&args),
+            Command::User(args) => user::run(&args),
+            Command::Application(args) => application::run(&args),
+            Command::Customer(args) => customer::run(&args),
             Command::Keys(args) => keys::run(&args),
             Command::Store(args) => store::run(&args),
             Command::HashPassword(args) => hash_password::run(&args),

@@ -1,9 +1,10 @@
 //! Floor 5: the command line. One file a command, each with its `Args` and a `run` that says how it ended.
 
-mod accounts;
+mod application;
 mod backend;
 mod check;
 mod command;
+mod customer;
 mod demo;
 mod dev_cert;
 mod hash_password;
@@ -16,6 +17,7 @@ mod store;
 mod stub;
 mod terminal;
 mod token;
+mod user;
 
 pub use command::{Exit, main};
 

@@ -1,31 +1,28 @@
-//! What commands ask of a running gateway: its operator's endpoints, over the admin listener.
+//! What commands ask of a running gateway: its operator's endpoints, over the admin listener; and what they have in common.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::Value;
-use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-use super::terminal::say;
-use crate::base::tasks;
+use super::command::Exit;
+use super::terminal::{complain, say};
 use crate::http::form;
+use crate::net::fetch::{FetchError, Fetcher};
 
 /// How long a gateway has to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of an answer at most: lists have pages.
-const LARGEST: usize = 4 << 20;
+/// Bytes of standard input at most.
+const INPUT: u64 = 64 << 10;
 
 /// Where the gateway is, and by what it knows its operator.
 #[derive(Debug, clap::Args)]
-pub(super) struct Gateway {
+pub(super) struct Operator {
     /// The admin listener of the gateway
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
     admin: SocketAddr,
@@ -36,9 +33,9 @@ pub(super) struct Gateway {
 
 /// The same, for what belongs to a realm.
 #[derive(Debug, clap::Args)]
-pub(super) struct Operator {
+pub(super) struct RealmOperator {
     #[command(flatten)]
-    gateway: Gateway,
+    operator: Operator,
     /// The realm
     #[arg(long, value_name = "NAME")]
     realm: String,
@@ -61,20 +58,23 @@ pub(super) enum NotDone {
     /// Standard input.
     #[error("standard input: {0}")]
     Input(String),
+    /// There is no runtime to ask in.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] std::io::Error),
     /// There is nobody.
-    #[error("nobody listens at {address}: {error}; is the gateway running, and is this its `admin.address`?")]
+    #[error("{address}: {error}; is the gateway running, and is this its `admin.address`?")]
     NobodyThere {
         /// Where.
         address: SocketAddr,
         /// Why.
-        error: std::io::Error,
+        error: Box<FetchError>,
     },
-    /// The exchange broke off.
-    #[error("the gateway's answer broke off: {0}")]
-    BrokeOff(String),
-    /// No answer came.
-    #[error("the gateway does not answer")]
-    Silent,
+    /// The exchange broke off, or no answer came.
+    #[error("no answer of the gateway: {0}")]
+    NoAnswer(Box<FetchError>),
+    /// An answer that is none of its own.
+    #[error("what listens there answers with status {0}, and not as a gateway")]
+    Foreign(StatusCode),
     /// It says that it does not know this operator.
     #[error(
         "the gateway does not take the token of {0}: its digest is not `admin.token` in the configuration"
@@ -95,24 +95,23 @@ pub(super) enum NotDone {
     },
 }
 
-impl Operator {
-    /// The path of something below the realm.
-    pub(super) fn path(&self, rest: &str) -> String {
-        format!("/v1/realms/{}/{rest}", form::encoded(&self.realm))
+impl RealmOperator {
+    /// Asks about `rest`, something below the realm. As [`Operator::ask`].
+    pub(super) fn ask(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, NotDone> {
+        self.operator.ask(method, &self.path(rest), body)
     }
 
-    /// As [`Gateway::ask`].
-    pub(super) fn ask(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Value, NotDone> {
-        self.gateway.ask(method, target, body)
-    }
-
-    /// As [`Gateway::each`], for a list of the realm.
+    /// As [`Operator::each`], for a list of the realm.
     pub(super) fn each(&self, list: &str, line: impl Fn(&Value) -> String) -> Result<(), NotDone> {
-        self.gateway.each(&self.path(list), line)
+        self.operator.each(&self.path(list), line)
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/v1/realms/{}/{rest}", form::encoded(&self.realm))
     }
 }
 
-impl Gateway {
+impl Operator {
     /// Says a line for each entry of a list, part after part. `list` may have a query.
     pub(super) fn each(&self, list: &str, line: impl Fn(&Value) -> String) -> Result<(), NotDone> {
         let separator = if list.contains('?') { '&' } else { '?' };
@@ -131,53 +130,30 @@ impl Gateway {
 
     /// Asks, and gives the answer's JSON; [`Value::Null`] where there is none.
     pub(super) fn ask(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Value, NotDone> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| NotDone::BrokeOff(error.to_string()))?;
-        runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.exchange(method, target, body))
-                .await
-                .map_err(|_| NotDone::Silent)?
-        })
-    }
-
-    async fn exchange(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Value, NotDone> {
-        let broke = |error: &dyn std::fmt::Display| NotDone::BrokeOff(error.to_string());
-        let token = read(&self.admin_token)?;
+        let token = first_line(&self.admin_token)?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", *token))
             .map_err(|_| NotDone::NoToken(self.admin_token.clone()))?;
         bearer.set_sensitive(true);
-        let content = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        let mut request = Request::new(Full::new(content));
-        *request.method_mut() = method;
-        *request.uri_mut() = target.parse().map_err(|error| broke(&error))?;
-        let headers = request.headers_mut();
-        let host = HeaderValue::try_from(self.admin.to_string()).map_err(|error| broke(&error))?;
-        headers.insert(HOST, host);
-        headers.insert(AUTHORIZATION, bearer);
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let stream = TcpStream::connect(self.admin).await;
-        let stream = stream.map_err(|error| NotDone::NobodyThere {
-            address: self.admin,
-            error,
+        let url = Uri::builder()
+            .scheme("http")
+            .authority(self.admin.to_string())
+            .path_and_query(target);
+        let url = url.build().map_err(|bad| NotDone::Input(bad.to_string()))?;
+        let no_answer = |error| NotDone::NoAnswer(Box::new(error));
+        let fetcher = Fetcher::new(&url, None).map_err(no_answer)?;
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(NotDone::Runtime)?;
+        let answer = runtime.block_on(fetcher.ask(method, body, bearer, PATIENCE));
+        let answer = answer.map_err(|error| match error {
+            error @ FetchError::Dial(_) => NotDone::NobodyThere {
+                address: self.admin,
+                error: Box::new(error),
+            },
+            other => no_answer(other),
         })?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broke(&error))?;
-        // Ends with the runtime, which is this question's own.
-        tasks::spawn("operator connection", async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection to the gateway ended badly");
-            }
-        });
-        let answer = sender.send_request(request).await;
-        let (head, body) = answer.map_err(|error| broke(&error))?.into_parts();
-        let body = Limited::new(body, LARGEST).collect().await;
-        let body = body.map_err(|error| broke(&error))?.to_bytes();
-        self.judged(head.status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        let said = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+        self.judged(answer.status(), said)
     }
 
     fn judged(&self, status: StatusCode, said: Value) -> Result<Value, NotDone> {
@@ -193,13 +169,44 @@ impl Gateway {
                 status: status.as_u16(),
             }),
             (StatusCode::NOT_FOUND, _, _) => Err(NotDone::NoEndpoints),
-            _ => Err(NotDone::BrokeOff(format!("status {status}"))),
+            (other, _, _) => Err(NotDone::Foreign(other)),
         }
     }
 }
 
+/// How a command ends; says why it did not do it.
+pub(super) fn ended(command: &str, outcome: Result<(), NotDone>) -> Exit {
+    match outcome {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            complain(&format_args!("tollgate {command}: {error}"));
+            Exit::Failure
+        }
+    }
+}
+
+/// A line of what is shown, in columns of these widths.
+pub(super) fn columns(shown: &Value, names: &[(&str, usize)]) -> String {
+    let cell = |(name, width): &(&str, usize)| {
+        let text = shown.get(*name).and_then(Value::as_str).unwrap_or("-");
+        format!("{text:<width$}")
+    };
+    let cells: Vec<String> = names.iter().map(cell).collect();
+    cells.join("  ").trim_end().to_owned()
+}
+
+/// All of standard input, as far as anything there may go.
+pub(super) fn standard_input() -> Result<Zeroizing<String>, NotDone> {
+    let mut text = Zeroizing::new(String::new());
+    std::io::stdin()
+        .take(INPUT)
+        .read_to_string(&mut text)
+        .map_err(|error| NotDone::Input(error.to_string()))?;
+    Ok(text)
+}
+
 /// The first line of a file with a token.
-fn read(path: &Path) -> Result<Zeroizing<String>, NotDone> {
+fn first_line(path: &Path) -> Result<Zeroizing<String>, NotDone> {
     let text = std::fs::read_to_string(path).map_err(|error| NotDone::Token {
         path: path.to_owned(),
         error,

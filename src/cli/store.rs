@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> Exit {
             format!("{} is a copy of {}", args.to.display(), args.from.display()),
         ),
         Command::Check(args) => (
-            sqlite::check_file(&args.path),
+            sqlite::check_file(&args.path, &sqlite::Settings::default()),
             format!("{} is sound", args.path.display()),
         ),
     };

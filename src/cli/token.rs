@@ -39,5 +39,14 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
+/// A token, of a text that may have `Bearer` before it and white space around it.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+        Some(_) | None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests;

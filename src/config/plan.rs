@@ -30,8 +30,8 @@ pub use accounts::{
 pub use endpoints::{
     AnswerPlan, Authority, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, CsrfPlan,
     CsrfRotation, DeleteTokenPlan, MetadataPlan, MintClientPlan, MintField, NoField, ParameterPlaces,
-    RefererRule, SessionCookie, SessionCookies, SessionPlan, SignInField, SignInFields, SignInGives,
-    SignInPlan, TokenEndpointPlan, TokenField,
+    RefererRule, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan, StepCookies,
+    TokenEndpointPlan, TokenField,
 };
 pub use services::{
     AccessFormat, AccessTokenPlan, IntrospectionPlan, PkceRule, RefreshTokenPlan, SigningAlgorithm,

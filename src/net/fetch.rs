@@ -1,5 +1,5 @@
-//! A small HTTP client for control traffic such as key sets and introspection: one request, one deadline, a bounded answer, no
-//! redirects.
+//! A small HTTP client for control traffic such as key sets, introspection and an operator's commands: one request, one deadline,
+//! a bounded answer, no redirects.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -64,6 +64,15 @@ pub struct Fetched {
     /// For how long the answer is fresh, if it says so: `max-age` less `Age`, and zero for `no-store` and `no-cache`
     /// (RFC 9111 sections 4.2 and 5.2.2).
     pub fresh: Option<Duration>,
+}
+
+/// Which answers are read.
+#[derive(Debug, Clone, Copy)]
+enum Statuses {
+    /// 200 alone.
+    Ok,
+    /// Any.
+    Any,
 }
 
 /// A client for one URL.
@@ -164,19 +173,55 @@ impl Fetcher {
         self.fetch(request, within).await
     }
 
+    /// Asks for something by `method`, with a JSON document if there is one, and reads the answer within `within`, whatever its
+    /// status. `authorization` is the field of that name.
+    ///
+    /// # Errors
+    /// [`FetchError`], but [`FetchError::Status`].
+    pub async fn ask(
+        &self,
+        method: Method,
+        json: Option<Bytes>,
+        authorization: HeaderValue,
+        within: Duration,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let is_json = json.is_some();
+        let mut request = self.request(method, "application/json", json.unwrap_or_default());
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, authorization);
+        if is_json {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        self.exchange(request, within, Statuses::Any).await
+    }
+
     async fn fetch(&self, request: Request<Full<Bytes>>, within: Duration) -> Result<Fetched, FetchError> {
-        let deadline = Instant::now() + within;
-        tokio::time::timeout_at(deadline, self.exchange(request, within, deadline))
-            .await
-            .map_err(|_| FetchError::TimedOut)?
+        let answer = self.exchange(request, within, Statuses::Ok).await?;
+        Ok(Fetched {
+            fresh: freshness(answer.headers()),
+            body: answer.into_body(),
+        })
     }
 
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
         within: Duration,
+        statuses: Statuses,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let deadline = Instant::now() + within;
+        tokio::time::timeout_at(deadline, self.exchange_by(deadline, request, within, statuses))
+            .await
+            .map_err(|_| FetchError::TimedOut)?
+    }
+
+    async fn exchange_by(
+        &self,
         deadline: Instant,
-    ) -> Result<Fetched, FetchError> {
+        request: Request<Full<Bytes>>,
+        within: Duration,
+        statuses: Statuses,
+    ) -> Result<Response<Bytes>, FetchError> {
         let addresses = resolve::addresses(&self.host, self.port, within)
             .await
             .map_err(FetchError::Resolve)?;
@@ -201,8 +246,11 @@ impl Fetcher {
             }
         }));
         let answer = sender.send_request(request).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(FetchError::Status(answer.status()));
+        match statuses {
+            Statuses::Ok if answer.status() != StatusCode::OK => {
+                return Err(FetchError::Status(answer.status()));
+            }
+            Statuses::Ok | Statuses::Any => {}
         }
         if answer
             .headers()
@@ -212,11 +260,8 @@ impl Fetcher {
         {
             return Err(FetchError::Coding);
         }
-        let fresh = freshness(answer.headers());
-        Ok(Fetched {
-            body: whole(answer.into_body()).await?,
-            fresh,
-        })
+        let (head, body) = answer.into_parts();
+        Ok(Response::from_parts(head, whole(body).await?))
     }
 
     fn request(&self, method: Method, accepted: &'static str, body: Bytes) -> Request<Full<Bytes>> {

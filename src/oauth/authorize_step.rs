@@ -19,7 +19,6 @@ use crate::base::json_template::Filling;
 use crate::config::plan::{AuthorizeStepPlan, CodeField, SessionCookie, SessionPlan};
 use crate::http::body::Body;
 use crate::http::cookie;
-use crate::http::origin::Scheme;
 use crate::identity::{Role, TenantId};
 use crate::rejection::{BadRequest, Rejection};
 
@@ -117,10 +116,7 @@ fn repeated(plan: &SessionPlan, asked: &Asked<'_>) -> Vec<HeaderValue> {
     };
     let is = |digest: Option<Digest>, value: &[u8]| digest == Some(Digest::of_bytes(value));
     let again = |cookie: &SessionCookie, value: &[u8]| {
-        let template = match asked.scheme {
-            Scheme::Https => &cookie.https,
-            Scheme::Http => &cookie.http,
-        };
+        let template = cookie.by(asked.scheme);
         template.set(std::str::from_utf8(value).ok()?).ok()
     };
     let mut names = plan.read.iter();

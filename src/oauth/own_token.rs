@@ -61,14 +61,10 @@ impl TokenService {
         text: &str,
         now: UnixTime,
     ) -> Result<Option<OwnAccess>, StoreError> {
-        let Some((key, claims)) = self.key_of(text, now) else {
-            return Ok(None);
-        };
-        let realm = self.realm().name().clone();
-        match self.store().access(realm, key, now).await? {
-            Access::Live(live) => Ok(Some(OwnAccess { live, claims })),
-            Access::Expired(_) | Access::Revoked | Access::Unknown => Ok(None),
-        }
+        Ok(match self.found(text, now).await? {
+            Some((Access::Live(live), claims)) => Some(OwnAccess { live, claims }),
+            Some((Access::Expired(_) | Access::Revoked | Access::Unknown, _)) | None => None,
+        })
     }
 
     /// The grant that an access token came of, also when the token has expired: what it was refreshed to may be good.
@@ -77,15 +73,25 @@ impl TokenService {
         text: &str,
         now: UnixTime,
     ) -> Result<Option<Family>, StoreError> {
-        let Some((key, _)) = self.key_of(text, now) else {
+        Ok(match self.found(text, now).await? {
+            Some((Access::Live(live), _)) => Some(live.family),
+            Some((Access::Expired(family), _)) => Some(*family),
+            Some((Access::Revoked | Access::Unknown, _)) | None => None,
+        })
+    }
+
+    /// What the store has of a text that may be an access token of this service, and the claims of a signed one.
+    async fn found(
+        &self,
+        text: &str,
+        now: UnixTime,
+    ) -> Result<Option<(Access, Option<AccessClaims>)>, StoreError> {
+        let Some((key, claims)) = self.key_of(text, now) else {
             return Ok(None);
         };
         let realm = self.realm().name().clone();
-        match self.store().access(realm, key, now).await? {
-            Access::Live(live) => Ok(Some(live.family)),
-            Access::Expired(family) => Ok(Some(*family)),
-            Access::Revoked | Access::Unknown => Ok(None),
-        }
+        let access = self.store().access(realm, key, now).await?;
+        Ok(Some((access, claims)))
     }
 
     /// Who stands behind a family. `None` for a user who is gone, not active, or has lost the tenant; for an application that

@@ -287,12 +287,8 @@ pub(super) fn set_cookies(
     opened: &Opened,
 ) -> Result<Vec<http::HeaderValue>, Rejection> {
     let template = |cookie: &crate::config::plan::SessionCookie, value: &TokenValue| {
-        let template = match scheme {
-            Scheme::Https => &cookie.https,
-            Scheme::Http => &cookie.http,
-        };
         // What is random is letters, digits, `-` and `_`.
-        template.set(value.reveal()).map_err(|bad| bug(&bad))
+        cookie.by(scheme).set(value.reveal()).map_err(|bad| bug(&bad))
     };
     let mut fields = vec![template(&plan.cookie, &opened.id)?];
     if let Some(csrf) = &plan.csrf {

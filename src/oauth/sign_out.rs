@@ -7,7 +7,6 @@ use http::header::SET_COOKIE;
 use super::answers::{planned, unavailable};
 use super::asked::Asked;
 use crate::config::plan::{AnswerPlan, NoField, SessionCookie, SessionPlan};
-use crate::http::origin::Scheme;
 use crate::rejection::Rejection;
 use crate::store::Store;
 use crate::store::model::{Actor, By};
@@ -56,11 +55,9 @@ impl SignOut {
         }
         let mut answer = planned(&self.answer, |never| match never {});
         for cookie in self.session.iter().flat_map(cookies_of) {
-            let template = match asked.scheme {
-                Scheme::Https => &cookie.https,
-                Scheme::Http => &cookie.http,
-            };
-            answer.headers_mut().append(SET_COOKIE, template.clear());
+            answer
+                .headers_mut()
+                .append(SET_COOKIE, cookie.by(asked.scheme).clear());
         }
         Ok(answer)
     }

@@ -8,8 +8,7 @@ use super::compile::{CompileError, refused};
 use super::live::Live;
 use crate::accounts::{Directory, Realm};
 use crate::config::plan::{
-    ApiPlan, Plan, RealmRef, ServiceRef, SessionCookies, SessionPlan, SignInGives, TargetPlan,
-    TokenServicePlan,
+    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, StepCookies, TargetPlan, TokenServicePlan,
 };
 use crate::identity::{IssuerName, RouteName};
 use crate::oauth::Endpoint;
@@ -81,8 +80,8 @@ impl Makings<'_> {
                 let (service, realm) = self.service(route, plan.service)?;
                 let directory = Arc::clone(self.directory);
                 let repeats = match plan.cookies {
-                    SessionCookies::Repeated => Some(session_of(api, route)?),
-                    SessionCookies::Left => None,
+                    StepCookies::Repeated => Some(session_of(api, route)?),
+                    StepCookies::Left => None,
                 };
                 let step = AuthorizeStep::new((**plan).clone(), service, realm, directory, repeats);
                 Endpoint::AuthorizeStep(Box::new(step))

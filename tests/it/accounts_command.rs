@@ -1,9 +1,9 @@
 //! Users, applications and customers from the command line, against a running gateway.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-use crate::support::world::{OPERATOR, PASSWORD, World, cookie};
+use crate::support::process::{stderr, stdout, tollgate};
+use crate::support::world::{PASSWORD, World, cookie};
 
 const ROUTES: &str = r#"
       - path: /login
@@ -18,32 +18,20 @@ const ROUTES: &str = r#"
         to: { backend: backend }
 "#;
 
-async fn tollgate(world: &World, words: &[&str], input: &str) -> Output {
-    let file = world.folder().join("operator.token");
-    std::fs::write(&file, OPERATOR).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.args(words).args(["--admin", &world.admin.to_string()]);
-    command.arg("--admin-token").arg(file);
-    if words[0] != "customer" {
-        command.args(["--realm", "staff"]);
-    }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
-        .await
-        .unwrap()
+async fn command(world: &World, words: &[&str], input: &str) -> Output {
+    let operator = world.as_operator();
+    let operator = operator.iter().map(String::as_str);
+    let realm: &[&str] = if words[0] == "customer" {
+        &[]
+    } else {
+        &["--realm", "staff"]
+    };
+    let words = words.iter().chain(realm).copied().chain(operator);
+    tollgate(words, input).await
 }
 
 async fn done(world: &World, words: &[&str], input: &str) -> String {
-    let output = tollgate(world, words, input).await;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{words:?}: {said}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    stdout(&command(world, words, input).await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,9 +63,9 @@ async fn a_user_is_created_signs_in_and_is_disabled() {
     assert_eq!(done(&world, &["user", "list"], "").await, "");
     let pending = done(&world, &["user", "create", "dave"], "").await;
     assert!(pending.ends_with("pending"), "{pending}");
-    let again = tollgate(&world, &["user", "create", "dave"], "").await;
+    let again = command(&world, &["user", "create", "dave"], "").await;
     assert_eq!(again.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    let said = stderr(&again);
     assert!(said.contains("conflict, status 409"), "{said}");
 }
 
@@ -116,10 +104,10 @@ async fn a_customer_is_written_shown_and_deleted() {
     let shown = done(&world, &["customer", "show", "acme"], "").await;
     assert!(shown.contains("\"tenant\": \"t9\""), "{shown}");
     assert!(done(&world, &["customer", "list"], "").await.contains("Acme"));
-    let wrong = tollgate(&world, &["customer", "put", "acme"], "{").await;
-    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    let wrong = command(&world, &["customer", "put", "acme"], "{").await;
+    let said = stderr(&wrong);
     assert!(said.contains("it is not JSON"), "{said}");
     done(&world, &["customer", "delete", "acme"], "").await;
-    let gone = tollgate(&world, &["customer", "show", "acme"], "").await;
+    let gone = command(&world, &["customer", "show", "acme"], "").await;
     assert_eq!(gone.status.code(), Some(1));
 }

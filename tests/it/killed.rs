@@ -8,13 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
-use hyper_util::rt::TokioIo;
 use tollgate::base::random;
 
-use crate::support::client::{Got, get, read, request, send};
+use crate::support::client::{Got, get, request, send, try_send};
 use crate::support::process::Process;
 use crate::support::upstream::Upstream;
 use crate::support::world::config;
@@ -76,23 +72,11 @@ fn start(folder: &Path, backend: &Upstream) -> Process {
 }
 
 /// `None` when the gateway was killed before it answered.
-async fn attempt(address: SocketAddr, request: Request<Full<Bytes>>) -> Option<Got> {
-    let stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .ok()?;
-    let connection = tokio::spawn(connection);
-    let got = match sender.send_request(request).await {
-        Ok(answer) => read(answer).await.ok(),
-        Err(_) => None,
-    };
-    connection.abort();
-    got
-}
-
 async fn post(address: SocketAddr, target: &str, body: &str) -> Option<Got> {
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    attempt(address, request("POST", "api.test", target, &form, body)).await
+    try_send(address, request("POST", "api.test", target, &form, body))
+        .await
+        .ok()
 }
 
 /// One client that gets tokens, revokes every other one, and locks names, until nobody answers any more.

@@ -1,13 +1,12 @@
 //! Tokens that an operator makes, and those that an operator ends: by the admin listener, and by the command that asks it.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::json;
 
-use crate::support::client::get;
-use crate::support::client::send;
-use crate::support::world::{OPERATOR, PASSWORD, World, cookie};
+use crate::support::client::{get, send};
+use crate::support::process::{stderr, stdout, tollgate};
+use crate::support::world::{PASSWORD, World, cookie};
 
 const ROUTES: &str = r#"
       - path: /login
@@ -34,43 +33,10 @@ const TOKENS: &str = "/v1/realms/staff/tokens";
 
 /// Runs `tollgate token …` for the realm of `world`, with `input` at its standard input.
 async fn token(world: &World, words: &[&str], input: &str) -> Output {
-    let file = world.folder().join("operator.token");
-    std::fs::write(&file, format!("{OPERATOR}\n")).unwrap();
-    let (command, rest) = words.split_first().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args([
-            "token",
-            command,
-            "--realm",
-            "staff",
-            "--admin",
-            &world.admin.to_string(),
-        ])
-        .arg("--admin-token")
-        .arg(file)
-        .args(rest)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads nothing has closed its input.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
-        .await
-        .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    assert!(output.status.success(), "{}", stderr(output));
-    String::from_utf8(output.stdout.clone())
-        .unwrap()
-        .trim()
-        .to_owned()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+    let operator = world.as_operator();
+    let operator = operator.iter().map(String::as_str);
+    let words = ["token"].into_iter().chain(words.iter().copied());
+    tollgate(words.chain(["--realm", "staff"]).chain(operator), input).await
 }
 
 async fn status(world: &World, token: &str) -> u16 {
@@ -326,13 +292,18 @@ async fn the_command_says_what_is_wrong_and_what_to_look_at() {
         (world.admin, &world.folder().join("missing"), "cannot read"),
         (nobody, &right, "is the gateway running"),
     ] {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .args(["token", "list", "--realm", "staff", "--admin", &admin.to_string()])
-            .arg("--admin-token")
-            .arg(file)
-            .output()
-            .await
-            .unwrap();
+        let (admin, file) = (admin.to_string(), file.display().to_string());
+        let words = [
+            "token",
+            "list",
+            "--realm",
+            "staff",
+            "--admin",
+            &admin,
+            "--admin-token",
+            &file,
+        ];
+        let output = tollgate(words, "").await;
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains(said), "{}", stderr(&output));
     }

@@ -1,8 +1,10 @@
 //! `tollgate store` beside a gateway that writes.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Output;
 
+use crate::support::process::tollgate;
 use crate::support::world::{PASSWORD, World, cookie};
 
 const ROUTES: &str = r#"
@@ -15,12 +17,10 @@ const ROUTES: &str = r#"
 "#;
 
 async fn store(words: &[&Path]) -> Output {
-    tokio::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .arg("store")
-        .args(words)
-        .output()
-        .await
-        .unwrap()
+    let words = [OsStr::new("store")]
+        .into_iter()
+        .chain(words.iter().map(|word| word.as_os_str()));
+    tollgate(words, "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::super::command::Exit;
 use super::super::run as gateway;
 use super::super::terminal::{complain, say};
+use super::bare;
 use crate::auth::mapping::{self, BadClaim};
 use crate::base::clock::{Clock, UnixTime};
 use crate::config::plan::{IssuerPlan, Plan};
@@ -83,12 +84,7 @@ fn read(argument: &str) -> std::io::Result<String> {
     } else {
         text.push_str(argument);
     }
-    let text = text.trim();
-    let bare = match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
-        Some(_) | None => text,
-    };
-    Ok(bare.to_owned())
+    Ok(bare(&text).to_owned())
 }
 
 /// Header, claims and times of a token that is not verified.

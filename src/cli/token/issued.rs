@@ -1,15 +1,14 @@
 //! `tollgate token list`, `issue` and `revoke`: the tokens that a running gateway has given out.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use http::Method;
-use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
+use serde_json::{Value, json};
 
 use super::super::command::Exit;
-use super::super::operator::{NotDone, Operator};
+use super::super::operator::{NotDone, RealmOperator, ended, standard_input};
 use super::super::terminal::{complain, say};
+use super::bare;
 use crate::base::clock::UnixTime;
 use crate::base::units;
 use crate::http::form;
@@ -24,7 +23,7 @@ Example:
   tollgate token list --admin-token operator.token --realm staff --user alice")]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    operator: Operator,
+    operator: RealmOperator,
     /// Only what this user gave, by id or name
     #[arg(long, value_name = "USER")]
     user: Option<String>,
@@ -48,7 +47,7 @@ Example:
       --user alice --scope read --lifetime 90d > reports.token")]
 pub(super) struct IssueArgs {
     #[command(flatten)]
-    operator: Operator,
+    operator: RealmOperator,
     /// The application that it is for
     #[arg(long, value_name = "CLIENT-ID")]
     application: String,
@@ -77,7 +76,7 @@ Examples:
 )]
 pub(super) struct RevokeArgs {
     #[command(flatten)]
-    operator: Operator,
+    operator: RealmOperator,
     /// The one with this id
     #[arg(long, value_name = "ID", conflicts_with_all = ["user", "application", "stdin"])]
     id: Option<String>,
@@ -94,25 +93,15 @@ pub(super) struct RevokeArgs {
 }
 
 pub(super) fn list(args: &ListArgs) -> Exit {
-    ended("list", listed(args))
+    ended("token list", listed(args))
 }
 
 pub(super) fn issue(args: &IssueArgs) -> Exit {
-    ended("issue", issued(args))
+    ended("token issue", issued(args))
 }
 
 pub(super) fn revoke(args: &RevokeArgs) -> Exit {
-    ended("revoke", revoked(args))
-}
-
-fn ended(command: &str, outcome: Result<(), NotDone>) -> Exit {
-    match outcome {
-        Ok(()) => Exit::Success,
-        Err(error) => {
-            complain(&format_args!("tollgate token {command}: {error}"));
-            Exit::Failure
-        }
-    }
+    ended("token revoke", revoked(args))
 }
 
 /// A query of what is said.
@@ -165,19 +154,13 @@ fn row(id: &str, generated: &str, expires: &str, origin: &str, application: &str
 }
 
 fn issued(args: &IssueArgs) -> Result<(), NotDone> {
-    let mut body = Map::new();
-    body.insert("application".to_owned(), json!(args.application));
-    body.insert("lifetime".to_owned(), json!(args.lifetime.as_secs()));
-    if let Some(user) = &args.user {
-        body.insert("user".to_owned(), json!(user));
-    }
-    if !args.scopes.is_empty() {
-        body.insert("scopes".to_owned(), json!(args.scopes));
-    }
-    let path = args.operator.path("tokens");
-    let made = args
-        .operator
-        .ask(Method::POST, &path, Some(&Value::Object(body)))?;
+    let body = json!({
+        "application": args.application,
+        "user": args.user,
+        "scopes": (!args.scopes.is_empty()).then_some(&args.scopes),
+        "lifetime": args.lifetime.as_secs(),
+    });
+    let made = args.operator.ask(Method::POST, "tokens", Some(&body))?;
     let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default();
     let until = made.get("expires_at").and_then(Value::as_i64).unwrap_or_default();
     say(&text("token"));
@@ -191,17 +174,15 @@ fn issued(args: &IssueArgs) -> Result<(), NotDone> {
 
 fn revoked(args: &RevokeArgs) -> Result<(), NotDone> {
     if let Some(id) = &args.id {
-        let path = args.operator.path(&format!("tokens/{}", form::encoded(id)));
+        let path = format!("tokens/{}", form::encoded(id));
         args.operator.ask(Method::DELETE, &path, None)?;
         say(&"revoked: 1");
         return Ok(());
     }
     if args.stdin {
-        let token = in_hand().map_err(|error| NotDone::Input(error.to_string()))?;
-        let path = args.operator.path("tokens/revoke");
-        let said = args
-            .operator
-            .ask(Method::POST, &path, Some(&json!({ "token": *token })))?;
+        let text = standard_input()?;
+        let body = json!({ "token": bare(&text) });
+        let said = args.operator.ask(Method::POST, "tokens/revoke", Some(&body))?;
         let id = said.get("id").and_then(Value::as_str).unwrap_or_default();
         say(&format_args!("revoked: {id}"));
         return Ok(());
@@ -210,21 +191,10 @@ fn revoked(args: &RevokeArgs) -> Result<(), NotDone> {
         ("user", args.user.as_deref()),
         ("application", args.application.as_deref()),
     ]);
-    let path = args.operator.path(&format!("tokens?{asked}"));
-    let said = args.operator.ask(Method::DELETE, &path, None)?;
+    let said = args
+        .operator
+        .ask(Method::DELETE, &format!("tokens?{asked}"), None)?;
     let count = said.get("revoked").and_then(Value::as_u64).unwrap_or_default();
     say(&format_args!("revoked: {count}"));
     Ok(())
-}
-
-/// The token on standard input, with or without `Bearer` before it.
-fn in_hand() -> std::io::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    std::io::stdin().take(64 << 10).read_to_string(&mut text)?;
-    let text = text.trim();
-    let bare = match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
-        Some(_) | None => text,
-    };
-    Ok(Zeroizing::new(bare.to_owned()))
 }

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::{IntrospectionRef, IssuerRef, RealmRef, ServiceRef};
 use crate::base::json_template::JsonTemplate;
 use crate::http::cookie::CookieTemplate;
+use crate::http::origin::Scheme;
 use crate::identity::Role;
 
 /// One way to say who is calling. Of a route's list the first *kind* that a request brings decides; a wrong one is refused,
@@ -61,6 +62,16 @@ pub struct SessionCookie {
     pub https: CookieTemplate,
     /// For calls that came by `http`.
     pub http: CookieTemplate,
+}
+
+impl SessionCookie {
+    /// As it is set for a call that came by `scheme`.
+    pub fn by(&self, scheme: Scheme) -> &CookieTemplate {
+        match scheme {
+            Scheme::Https => &self.https,
+            Scheme::Http => &self.http,
+        }
+    }
 }
 
 /// How a call by session shows that it was meant: the value that belongs to the session comes back in a header. Asked of
@@ -183,14 +194,14 @@ pub struct AuthorizeStepPlan {
     /// it, the user's own.
     pub customer: Option<Vec<String>>,
     /// Does the answer set the cookies of the session again?
-    pub cookies: SessionCookies,
+    pub cookies: StepCookies,
     /// The answer.
     pub answer: AnswerPlan<CodeField>,
 }
 
 /// What the answer of a step says of the session that it came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SessionCookies {
+pub enum StepCookies {
     /// Nothing: the client has them.
     Left,
     /// They are set again, with the values that they have.

@@ -18,6 +18,7 @@ mod scope;
 mod server;
 mod services;
 mod sessions;
+mod sign_in;
 mod telemetry;
 
 use std::path::PathBuf;

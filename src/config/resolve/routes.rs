@@ -10,6 +10,7 @@ use super::credentials;
 use super::endpoints::{self, Here, Plain};
 use super::rewrite;
 use super::scope::Scope;
+use super::sign_in;
 use crate::config::node::Mark;
 use crate::config::plan::{
     AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef,
@@ -526,7 +527,7 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         }
         RawTarget::Respond(respond) => Some(TargetPlan::Respond(answer(respond, scope))),
         RawTarget::Gone => Some(TargetPlan::Gone),
-        RawTarget::SignIn(sign_in) => endpoints::sign_in(sign_in, here, scope),
+        RawTarget::SignIn(at) => sign_in::sign_in(at, here, scope),
         RawTarget::SignOut(sign_out) => endpoints::sign_out(sign_out, here, scope),
         RawTarget::Authorize(service) => endpoints::plain(Plain::Authorize, service, here, scope),
         RawTarget::AuthorizeStep(step) => endpoints::authorize_step(step, here, scope),

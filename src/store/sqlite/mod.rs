@@ -30,23 +30,6 @@ use tokio::sync::oneshot;
 
 pub use open::Settings;
 
-/// Copies the store in the file `from` to `to`, while somebody else may use it; nothing of it is changed, nor brought up to date.
-///
-/// # Errors
-/// [`StoreError::Unavailable`], when there is no store at `from`, `to` exists, or cannot be written.
-pub fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
-    copy::backup(from, to, &Settings::default())
-}
-
-/// Reads the whole file and compares what must agree, while somebody else may use it.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] with the first thing that does not agree.
-pub fn check_file(path: &Path) -> Result<(), StoreError> {
-    let connection = open::for_reading(path, &Settings::default())?;
-    open::sound(&connection, "PRAGMA integrity_check(1)")
-}
-
 use self::open::Pages;
 use self::reader::Question;
 use self::touches::{Room, Touches};
@@ -72,6 +55,23 @@ use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::identity::{AccountKey, ClientId, CustomerId, FamilyId, RealmName, UserId};
+
+/// Copies the store in the file `from` to `to`, while somebody else may use it; nothing of it is changed, nor brought up to date.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], when there is no store at `from`, `to` exists, or cannot be written.
+pub fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
+    copy::backup(from, to, &Settings::default())
+}
+
+/// Reads the whole file and compares what must agree, while somebody else may use it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] with the first thing that does not agree.
+pub fn check_file(path: &Path, settings: &Settings) -> Result<(), StoreError> {
+    let connection = open::for_reading(path, settings)?;
+    open::sound(&connection, "PRAGMA integrity_check(1)")
+}
 
 /// Threads that read.
 const READERS: [&str; 2] = ["store-reader-1", "store-reader-2"];
@@ -545,8 +545,8 @@ impl Backend for Sqlite {
     }
 
     fn check(&self) -> Pending<'_, ()> {
-        let path = self.path.clone();
-        self.aside("store-check", move || check_file(&path))
+        let (path, settings) = (self.path.clone(), self.settings);
+        self.aside("store-check", move || check_file(&path, &settings))
     }
 
     fn backup(&self, path: PathBuf) -> Pending<'_, ()> {

@@ -40,18 +40,19 @@ pub async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Got {
     try_send(address, request).await.expect("an answer")
 }
 
-/// The same; the error of a connection that broke.
-pub async fn try_send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Got, hyper::Error> {
-    let stream = tokio::net::TcpStream::connect(address)
-        .await
-        .expect("a connection");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+/// The same; the error of a connection that was refused or broke.
+pub async fn try_send(address: SocketAddr, request: Request<Full<Bytes>>) -> std::io::Result<Got> {
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(std::io::Error::other)?;
     let task = tokio::spawn(connection);
-    let answer = sender.send_request(request).await?;
-    let got = read(answer).await;
+    let got = match sender.send_request(request).await {
+        Ok(answer) => read(answer).await,
+        Err(error) => Err(error),
+    };
     drop(sender);
     task.abort();
-    got
+    got.map_err(std::io::Error::other)
 }
 
 /// A kept-alive HTTP/1.1 connection.

@@ -136,9 +136,8 @@ fn load(name: &str, host: &str, folder: &Path, backend: &Upstream) -> Plan {
         }
     }
     // An issuer that is somebody else's is not asked for keys here: nobody brings its tokens.
-    let issuers: Vec<_> = plan.issuers.iter_mut().map(|issuer| &mut issuer.keys).collect();
-    for keys in issuers {
-        keys.clear();
+    for issuer in &mut plan.issuers {
+        issuer.keys.clear();
     }
     let mut beside = plan.listeners[0].clone();
     beside.address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

@@ -1,9 +1,9 @@
 //! The real program as a child process, on ports of the system's choice.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -125,4 +125,31 @@ fn address_in(line: &str) -> SocketAddr {
         .trim_matches('"')
         .parse()
         .unwrap_or_else(|error| panic!("{error} in {line:?}"))
+}
+
+/// Runs the program with `words`, and `input` at its standard input, to its end.
+pub async fn tollgate<W: AsRef<std::ffi::OsStr>>(words: impl IntoIterator<Item = W>, input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("to start");
+    // A command that reads nothing has closed its input.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    tokio::task::spawn_blocking(move || child.wait_with_output().expect("its end"))
+        .await
+        .expect("its output")
+}
+
+/// What a command that succeeded said.
+pub fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", stderr(output));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// What a command complained of.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }

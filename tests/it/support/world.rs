@@ -108,6 +108,14 @@ impl World {
         self.post_json("/login", &body).await
     }
 
+    /// Where an operator's commands find the gateway, and what they are known by.
+    pub fn as_operator(&self) -> [String; 4] {
+        let file = self.folder().join("operator.token");
+        std::fs::write(&file, format!("{OPERATOR}\n")).expect("a file");
+        let (admin, file) = (self.admin.to_string(), file.display().to_string());
+        ["--admin".to_owned(), admin, "--admin-token".to_owned(), file]
+    }
+
     /// What an operator asks of the admin listener.
     pub async fn operate(&self, method: &str, target: &str, body: Option<&serde_json::Value>) -> Got {
         let bearer = format!("Bearer {OPERATOR}");
