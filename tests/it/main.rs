@@ -20,6 +20,7 @@ mod canaries;
 mod customers;
 mod demo;
 mod drain;
+mod foreign_credentials;
 mod foreign_peers;
 mod forged;
 mod front_doors;
