@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use tollgate::config::plan::IdentityHeaders;
+use tollgate::config::plan::{IdentityHeaders, TenantSelector};
 use tollgate::headers::{Call, Client, Injected, Outgoing, Scheme};
 use tollgate::http::forwarded::Trust;
 use tollgate::http::guard::Guard;
@@ -103,7 +103,10 @@ fn outgoing(criterion: &mut Criterion) {
         customer: Some(HeaderName::from_static("x-customer-id")),
         ..IdentityHeaders::default()
     };
-    let outgoing = Outgoing::new(&names, Some(&HeaderName::from_static("x-select-tenant")));
+    let outgoing = Outgoing::new(
+        &names,
+        &TenantSelector::by_name(HeaderName::from_static("x-select-tenant")),
+    );
     let request = request();
     let head = Guard::new(100, 65_536, 8_192, false)
         .check(&request, false)

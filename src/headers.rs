@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, COOKIE, EXPECT, FORWARDED, HOST, TE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::plan::IdentityHeaders;
+use crate::config::plan::{IdentityHeaders, TenantSelector};
 use crate::http::forwarded::{self, Trust};
 use crate::http::head::Head;
 use crate::http::managed::ManagedNames;
@@ -53,16 +53,23 @@ const REMOVED: [HeaderName; 21] = [
 /// What becomes of the header of the requests of one api. Made once, when the view is compiled.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    tenant: Option<HeaderName>,
-    customer: Option<HeaderName>,
-    subject: Option<HeaderName>,
-    region: Option<HeaderName>,
-    scopes: Option<HeaderName>,
-    roles: Option<HeaderName>,
+    identity: Box<[(HeaderName, Fact)]>,
     request_id: HeaderName,
     managed: Arc<ManagedNames>,
     /// Cookies that mean something to the gateway alone.
     cookies: Box<[String]>,
+}
+
+/// What a field of the gateway's says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fact {
+    Tenant,
+    TenantUuid,
+    Customer,
+    Subject,
+    Region,
+    Scopes,
+    Roles,
 }
 
 /// Verified values; `None` where the caller or the call has none. The field stays away then: an absent field and an
@@ -74,11 +81,26 @@ pub struct Outgoing {
 )]
 pub struct Injected<'c> {
     pub tenant: Option<&'c HeaderValue>,
+    pub tenant_uuid: Option<&'c HeaderValue>,
     pub customer: Option<&'c HeaderValue>,
     pub subject: Option<&'c HeaderValue>,
     pub region: Option<&'c HeaderValue>,
     pub scopes: Option<&'c HeaderValue>,
     pub roles: Option<&'c HeaderValue>,
+}
+
+impl<'c> Injected<'c> {
+    fn value(&self, fact: Fact) -> Option<&'c HeaderValue> {
+        match fact {
+            Fact::Tenant => self.tenant,
+            Fact::TenantUuid => self.tenant_uuid,
+            Fact::Customer => self.customer,
+            Fact::Subject => self.subject,
+            Fact::Region => self.region,
+            Fact::Scopes => self.scopes,
+            Fact::Roles => self.roles,
+        }
+    }
 }
 
 fn word(scheme: Scheme) -> HeaderValue {
@@ -116,23 +138,30 @@ pub struct Call<'c> {
 
 impl Outgoing {
     /// The rules of one api.
-    pub fn new(names: &IdentityHeaders, tenant_selector: Option<&HeaderName>) -> Outgoing {
+    pub fn new(names: &IdentityHeaders, tenant_selector: &TenantSelector) -> Outgoing {
+        let identity = [
+            (&names.tenant, Fact::Tenant),
+            (&names.tenant_uuid, Fact::TenantUuid),
+            (&names.customer, Fact::Customer),
+            (&names.subject, Fact::Subject),
+            (&names.region, Fact::Region),
+            (&names.scopes, Fact::Scopes),
+            (&names.roles, Fact::Roles),
+        ];
         let request_id = names.request_id.clone().unwrap_or(X_REQUEST_ID);
         let mut managed: Vec<HeaderName> = names.identity().cloned().collect();
         managed.push(request_id.clone());
-        managed.extend(tenant_selector.cloned());
+        managed.extend(tenant_selector.headers().cloned());
         managed.extend(names.remove.iter().cloned());
         managed.extend(REMOVED);
         if !names.keep_authorization {
             managed.push(AUTHORIZATION);
         }
         Outgoing {
-            tenant: names.tenant.clone(),
-            customer: names.customer.clone(),
-            subject: names.subject.clone(),
-            region: names.region.clone(),
-            scopes: names.scopes.clone(),
-            roles: names.roles.clone(),
+            identity: identity
+                .into_iter()
+                .filter_map(|(name, fact)| Some((name.clone()?, fact)))
+                .collect(),
             request_id,
             managed: Arc::new(ManagedNames::new(managed).and_beginning_with(["x-forwarded-"])),
             cookies: Box::default(),
@@ -202,16 +231,8 @@ impl Outgoing {
         if let Some(host) = host {
             headers.insert(X_FORWARDED_HOST, host);
         }
-        let identity = [
-            (&self.tenant, injected.tenant),
-            (&self.customer, injected.customer),
-            (&self.subject, injected.subject),
-            (&self.region, injected.region),
-            (&self.scopes, injected.scopes),
-            (&self.roles, injected.roles),
-        ];
-        for (name, value) in identity {
-            if let (Some(name), Some(value)) = (name, value) {
+        for (name, fact) in &self.identity {
+            if let Some(value) = injected.value(*fact) {
                 headers.insert(name, value.clone());
             }
         }

@@ -8,6 +8,7 @@ const GUARD: (usize, usize, usize) = (1_000, 1 << 20, 8_192);
 fn names() -> IdentityHeaders {
     IdentityHeaders {
         tenant: Some(HeaderName::from_static("x-tenant-id")),
+        tenant_uuid: Some(HeaderName::from_static("x-tenant-uuid")),
         customer: Some(HeaderName::from_static("x-customer-id")),
         subject: Some(HeaderName::from_static("x-subject")),
         region: Some(HeaderName::from_static("x-region")),
@@ -48,7 +49,10 @@ fn sent(fields: &[(&str, &str)], trust: Trust, injected: Injected<'_>) -> Header
 }
 
 fn run(headers: &mut HeaderMap, head: &Head, trust: Trust, injected: Injected<'_>) {
-    let outgoing = Outgoing::new(&names(), Some(&HeaderName::from_static("x-select-tenant")));
+    let outgoing = Outgoing::new(
+        &names(),
+        &TenantSelector::by_name(HeaderName::from_static("x-select-tenant")),
+    );
     let trace = TraceParent::continue_or_begin(headers, [7; 24]);
     outgoing.apply(
         headers,
@@ -167,11 +171,18 @@ fn verified_values_are_set_once_each() {
     let value = |text: &'static str| HeaderValue::from_static(text);
     let (tenant, customer, subject) = (value("t"), value("c"), value("s"));
     let (region, scopes, roles) = (value("r"), value("a b"), value("x y"));
+    let uuid = value("tenant-1");
     let headers = sent(
-        &[("x-tenant-id", "evil"), ("X_Roles", "admin"), ("accept", "*/*")],
+        &[
+            ("x-tenant-id", "evil"),
+            ("x_tenant_uuid", "evil"),
+            ("X_Roles", "admin"),
+            ("accept", "*/*"),
+        ],
         Trust::Stranger,
         Injected {
             tenant: Some(&tenant),
+            tenant_uuid: Some(&uuid),
             customer: Some(&customer),
             subject: Some(&subject),
             region: Some(&region),
@@ -183,6 +194,7 @@ fn verified_values_are_set_once_each() {
     expected.extend(map(&[
         ("accept", "*/*"),
         ("x-tenant-id", "t"),
+        ("x-tenant-uuid", "tenant-1"),
         ("x-customer-id", "c"),
         ("x-subject", "s"),
         ("x-region", "r"),
@@ -205,7 +217,7 @@ fn the_token_goes_to_the_backend_only_where_the_api_says_so() {
             keep_authorization: true,
             ..names()
         },
-        None,
+        &TenantSelector::default(),
     );
     outgoing.apply(
         &mut headers,
@@ -329,7 +341,7 @@ fn hop_by_hop_fields_do_not_travel() {
 
 #[test]
 fn trailers_are_filtered_by_the_same_names() {
-    let outgoing = Outgoing::new(&names(), None);
+    let outgoing = Outgoing::new(&names(), &TenantSelector::default());
     let mut trailers = map(&[
         ("x_tenant_id", "evil"),
         ("x-forwarded-for", "1.2.3.4"),
@@ -362,8 +374,8 @@ fn the_gateways_own_cookies_stay_here_and_the_others_go_on() {
             headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
         }
         let head = head("/", http::Version::HTTP_11, &headers);
-        let outgoing =
-            Outgoing::new(&names(), None).without_cookies(vec!["session".to_owned(), "csrftoken".to_owned()]);
+        let outgoing = Outgoing::new(&names(), &TenantSelector::default())
+            .without_cookies(vec!["session".to_owned(), "csrftoken".to_owned()]);
         let trace = TraceParent::continue_or_begin(&headers, [7; 24]);
         let call = Call {
             head: &head,

@@ -38,6 +38,7 @@ async fn answer(
     let caller = stages::identify(route, &presented, shard, trail).await?; //         400 401 403 503
     let permit = route.access.decide(caller, &presented)?; //                         400 401 403
     let admission = stages::admit(route, permit, &client, &head, &request, trail)?; // 429  the payer's buckets
+    stages::conditions(route, &head, &request)?; //                                   400 415  what form calls have
     let region = stages::locate(view, route, &admission, &head, trail)?; //           308 421 503
     stages::body(view, route, &head, &mut request, trail).await?; //                  400 413  items, size
     match &route.target {

@@ -21,20 +21,21 @@ pub use live::Live;
 
 use crate::auth::access::Access;
 use crate::auth::credentials::Credentials;
+use crate::conditions::Conditions;
 use crate::config::plan::{ClientSource, RegionRef, RegionRule, Rewrite};
+use crate::endpoints::Endpoint;
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
 use crate::identity::RouteName;
 use crate::limits::Limits;
 use crate::limits::items::ItemCap;
-use crate::oauth::Endpoint;
 use crate::rejection::Rejection;
 use crate::rejection::rendering::Looks;
 use crate::routing::region::Regions;
 use crate::routing::router::Router;
 use crate::telemetry::metrics::{RouteMetrics, UpstreamMetrics};
 use crate::telemetry::record::{Record, Recorder};
-use crate::upstream::Service;
+use crate::upstream::{Readiness, Service};
 
 /// The compiled configuration.
 pub struct View {
@@ -65,6 +66,8 @@ pub struct Route {
     pub client: Option<ClientSource>,
     /// On whose quota.
     pub limits: Limits,
+    /// What calls must be like, where that is asked.
+    pub conditions: Option<Box<Conditions>>,
     /// How many items at once.
     pub items: Option<ItemCap>,
     /// To which region.
@@ -99,12 +102,25 @@ pub struct Backend {
     pub name: Arc<str>,
     /// Its endpoints.
     pub service: Service,
+    /// Whether it can work, where it is asked.
+    pub readiness: Option<Arc<Readiness>>,
     /// What becomes of the path.
     pub rewrite: Rewrite,
     measured: Box<[Arc<UpstreamMetrics>]>,
 }
 
 impl Backend {
+    /// May a call for `region` be sent?
+    ///
+    /// # Errors
+    /// [`Rejection::UpstreamNotReady`].
+    pub fn check_ready(&self, region: Option<RegionRef>) -> Result<(), Rejection> {
+        match &self.readiness {
+            Some(readiness) => readiness.check(region),
+            None => Ok(()),
+        }
+    }
+
     /// What is measured of it in `region`.
     pub fn measured(&self, region: Option<RegionRef>) -> Option<&UpstreamMetrics> {
         let index = region.map_or(self.measured.len().saturating_sub(1), RegionRef::index);

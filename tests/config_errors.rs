@@ -1103,21 +1103,21 @@ error[one-of]: `to` takes exactly one key
   |
 5 |       - { path: /a, public: true, to: { backend: b, respond: {} } }
   |                                                     ^^^^^^^
-  = hint: one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 1 more
+  = hint: one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 2 more
 
 error[unknown-key]: unknown key `bakend`, did you mean `backend`?
  --> t.yaml:6:41
   |
 6 |       - { path: /b, public: true, to: { bakend: b } }
   |                                         ^^^^^^
-  = hint: keys here are `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 1 more
+  = hint: keys here are `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 2 more
 
 error[unknown-word]: `to` cannot be `gonne`, did you mean `gone`?
  --> t.yaml:7:39
   |
 7 |       - { path: /c, public: true, to: gonne }
   |                                       ^^^^^
-  = hint: write `gone` or a map with one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 1 more
+  = hint: write `gone` or a map with one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 2 more
 "#,
     );
 }
@@ -1249,7 +1249,7 @@ error[unknown-key]: unknown key `rate_limitd`, did you mean `rate_limited`?
   |
 3 |     rate_limitd: { status: 429 }
   |     ^^^^^^^^^^^
-  = hint: keys here are `account_inactive`, `account_suspended`, `authority_unavailable`, `bad_request`, `body_too_large`, `client_unknown`, `credentials_invalid`, `credentials_missing`, `csrf_failed`, `expectation_failed`, `file`, `headers_too_large` and 24 more
+  = hint: keys here are `account_inactive`, `account_suspended`, `authority_unavailable`, `bad_request`, `body_too_large`, `client_unknown`, `credentials_invalid`, `credentials_missing`, `csrf_failed`, `expectation_failed`, `file`, `headers_too_large` and 28 more
 
 error[unknown-placeholder]: nothing is put in place of `{detial}`, did you mean `detail`?
  --> t.yaml:4:23
@@ -1530,6 +1530,117 @@ error[folder-missing]: the folder of `/nonexistent/access.log` is not there
 4 |   access-log: { file: /nonexistent/access.log }
   |                       ^^^^^^^^^^^^^^^^^^^^^^^
   = hint: make it, so that the gateway's user can write to it
+"#,
+    );
+}
+
+#[test]
+fn versions_ranges_and_media_types_are_what_they_say() {
+    assert_said(
+        r#"listeners: [{ address: 127.0.0.1:0 }]
+backends:
+  b: { endpoints: ["http://127.0.0.1:1"], version: 1.x }
+  c: { endpoints: ["http://127.0.0.1:1"] }
+apis:
+  a:
+    hosts: ["*"]
+    version: { header: X-Version }
+    media-types: [json]
+    routes:
+      - { path: /a, public: true, ranges: { size: { min: 2, max: 1 } }, to: { backend: c } }
+"#,
+        r#"
+error[bad-value]: `1.x` is not a version; write numbers with dots, `30.2.1`
+ --> t.yaml:3:52
+  |
+3 |   b: { endpoints: ["http://127.0.0.1:1"], version: 1.x }
+  |                                                    ^^^
+
+error[contradiction]: calls say for which version they are, and the backend `c` has none to compare it with
+ --> t.yaml:8:14
+  |
+8 |     version: { header: X-Version }
+  |              ^
+  = hint: add `version: 1.0.0` to the backend: the newest that it speaks
+
+error[bad-value]: `json` is not a media type; write for example `application/json`
+ --> t.yaml:9:19
+  |
+9 |     media-types: [json]
+  |                   ^^^^
+
+error[contradiction]: no number is from 2 to 1
+  --> t.yaml:11:51
+   |
+11 |       - { path: /a, public: true, ranges: { size: { min: 2, max: 1 } }, to: { backend: c } }
+   |                                                   ^
+   = hint: `min` is the least and `max` the most
+"#,
+    );
+}
+
+#[test]
+fn a_status_is_about_backends_that_are_asked_and_headers_that_decide_are_different_ones() {
+    assert_said(
+        r#"listeners: [{ address: 127.0.0.1:0 }]
+customers:
+  x: { uuid: same }
+  y: { uuid: same }
+backends:
+  b: { endpoints: ["http://127.0.0.1:1"], version: 1.0.0 }
+apis:
+  a:
+    hosts: ["*"]
+    tenant-selector: X-Tenant
+    tenant-uuid-selector: X_Tenant
+    version: { header: X-Version }
+    headers: { roles: x.version, tenant-uuid: X-Tenant }
+    routes:
+      - { path: /a, public: true, to: { status: { services: { s: { backend: b } } } } }
+      - { path: /b, public: true, to: { status: {} } }
+"#,
+        r#"
+error[duplicate]: two customers have the UUID `same`
+ --> t.yaml:4:14
+  |
+4 |   y: { uuid: same }
+  |              ^^^^
+  = hint: the first is at line 3
+
+error[duplicate]: `tenant-uuid-selector` and `tenant-selector` are one header, `x_tenant`
+  --> t.yaml:11:27
+   |
+11 |     tenant-uuid-selector: X_Tenant
+   |                           ^^^^^^^^
+   = hint: give each a name of its own
+
+error[contradiction]: `x.version` is the header of the `version`, so it cannot carry the roles
+  --> t.yaml:13:23
+   |
+13 |     headers: { roles: x.version, tenant-uuid: X-Tenant }
+   |                       ^^^^^^^^^
+   = hint: give it another name
+
+error[contradiction]: `x-tenant` is the `tenant-selector`, so it cannot carry the tenant-uuid
+  --> t.yaml:13:47
+   |
+13 |     headers: { roles: x.version, tenant-uuid: X-Tenant }
+   |                                               ^^^^^^^^
+   = hint: give it another name
+
+error[contradiction]: nobody asks the backend `b` whether it can work
+  --> t.yaml:15:77
+   |
+15 |       - { path: /a, public: true, to: { status: { services: { s: { backend: b } } } } }
+   |                                                                             ^
+   = hint: add `ready: { path: /health }` to the backend
+
+error[empty-list]: the status is about no service
+  --> t.yaml:16:49
+   |
+16 |       - { path: /b, public: true, to: { status: {} } }
+   |                                                 ^
+   = hint: write `services: { NAME: { backend: BACKEND } }`
 "#,
     );
 }

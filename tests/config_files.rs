@@ -58,6 +58,7 @@ impl Material {
             "KEYS_URL" => "https://login.example.com/jwks.json".to_owned(),
             "ADDRESS" => "https://gateway.example.com".to_owned(),
             "STORE" => self.path("tollgate.db").display().to_string(),
+            "ADMIN_PASSWORD" => "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
             "KEYS" => self.path("keys").display().to_string(),
             "OPERATOR_TOKEN" => self
                 .write("operator.token", "the-operators-token")
@@ -301,7 +302,7 @@ fn clients_1_2_refusals_carry_what_existing_clients_act_on() {
 #[test]
 fn aruba_58_to_62_a_provider_names_a_tenant_in_a_header() {
     let plan = aruba();
-    assert_eq!(plan.apis[0].tenant_selector.as_ref().unwrap(), "tenantid");
+    assert_eq!(plan.apis[0].tenant_selector.name.as_ref().unwrap(), "tenantid");
     let provider = &plan.customers[0];
     assert_eq!(
         provider.tenants[0].tenant.as_str(),

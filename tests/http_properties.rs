@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use proptest::prelude::*;
-use tollgate::config::plan::IdentityHeaders;
+use tollgate::config::plan::{IdentityHeaders, TenantSelector};
 use tollgate::headers::{self, Call, Client, Injected, Outgoing, Scheme};
 use tollgate::http::forwarded::Trust;
 use tollgate::http::guard::Guard;
@@ -40,7 +40,10 @@ fn outgoing() -> Outgoing {
         customer: Some(HeaderName::from_static("x-customer-id")),
         ..IdentityHeaders::default()
     };
-    Outgoing::new(&names, Some(&HeaderName::from_static("x-select-tenant")))
+    Outgoing::new(
+        &names,
+        &TenantSelector::by_name(HeaderName::from_static("x-select-tenant")),
+    )
 }
 
 /// Names that a clever client would try, and harmless ones.

@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::sync::Notify;
 
-use super::directory::{Grant, Grants};
+use super::directory::{Grant, Grants, header};
 use crate::base::tasks;
 use crate::base::units::Quota;
-use crate::identity::{CustomerId, LimitName, RegionName, TenantId};
+use crate::identity::{CustomerId, LimitName, RegionName, TenantId, TenantUuid};
 use crate::store::backend::{PageSize, Paging};
 use crate::store::model::{Change, CustomerRecord};
 use crate::store::{Listener, Store, StoreError};
@@ -29,12 +30,15 @@ pub struct StoredCustomer {
     pub region: Option<RegionName>,
     /// Quotas of its own, by the limit's name.
     pub quotas: Vec<(LimitName, Quota)>,
+    /// Its UUID as a header value.
+    pub uuid: Option<HeaderValue>,
     grants: Grants,
 }
 
 impl StoredCustomer {
     fn new(record: CustomerRecord) -> StoredCustomer {
         StoredCustomer {
+            uuid: record.uuid.and_then(|uuid| header(uuid.as_str())),
             region: record.region,
             quotas: record.quotas,
             grants: Grants::new(record.tenants),
@@ -58,12 +62,16 @@ const SHARDS: usize = 64;
 
 type Shard = HashMap<CustomerId, Arc<StoredCustomer>, foldhash::fast::RandomState>;
 
+/// Whose a UUID was when it was last read; the customer has the last word.
+type Uuids = HashMap<TenantUuid, CustomerId, foldhash::fast::RandomState>;
+
 /// All customers of one store.
 #[derive(Debug)]
 pub struct Customers {
     store: Store,
     hasher: foldhash::fast::RandomState,
     shards: Box<[ArcSwap<Shard>]>,
+    uuids: Box<[ArcSwap<Uuids>]>,
     notes: Arc<Notes>,
     /// Grows with every change that became visible.
     generation: AtomicU64,
@@ -103,6 +111,7 @@ impl Customers {
             store: store.clone(),
             hasher: foldhash::fast::RandomState::default(),
             shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
+            uuids: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
             notes: Arc::new(Notes {
                 outdated: Mutex::new(Outdated {
                     customers: HashMap::new(),
@@ -122,6 +131,17 @@ impl Customers {
     /// What is known of a customer.
     pub fn get(&self, id: &CustomerId) -> Option<Arc<StoredCustomer>> {
         self.shard(id).load().get(id).cloned()
+    }
+
+    /// The customer of that UUID.
+    pub fn of_uuid(&self, uuid: &TenantUuid) -> Option<CustomerId> {
+        let id = self.uuids.get(self.place(uuid))?.load().get(uuid)?.clone();
+        // What was read of the customer since may say otherwise.
+        let own = self.get(&id)?;
+        own.uuid
+            .as_ref()
+            .is_some_and(|own| own.as_bytes() == uuid.as_str().as_bytes())
+            .then_some(id)
     }
 
     /// Customers in all.
@@ -195,6 +215,15 @@ impl Customers {
             return Ok(());
         };
         let found = self.store.customer(id.clone()).await?;
+        if let Some(uuid) = found.as_ref().and_then(|record| record.uuid.as_ref())
+            && let Some(held) = self.uuids.get(self.place(uuid))
+        {
+            held.rcu(|held| {
+                let mut next = Uuids::clone(held);
+                next.insert(uuid.clone(), id.clone());
+                next
+            });
+        }
         self.shard(&id).rcu(|shard| {
             let mut next = Shard::clone(shard);
             match &found {
@@ -218,11 +247,17 @@ impl Customers {
             return Ok(());
         };
         let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::default()).collect();
+        let mut uuids: Vec<Uuids> = (0..SHARDS).map(|_| Uuids::default()).collect();
         let mut paging = Paging::first(PageSize::MAX);
         loop {
             let page = self.store.customers(paging).await?;
             for record in page.items {
-                let index = self.index(&record.id);
+                if let Some(uuid) = &record.uuid
+                    && let Some(held) = uuids.get_mut(self.place(uuid))
+                {
+                    held.insert(uuid.clone(), record.id.clone());
+                }
+                let index = self.place(&record.id);
                 if let Some(shard) = shards.get_mut(index) {
                     shard.insert(record.id.clone(), Arc::new(StoredCustomer::new(record)));
                 }
@@ -231,6 +266,9 @@ impl Customers {
                 Some(place) => paging = Paging::after(place, PageSize::MAX),
                 None => break,
             }
+        }
+        for (held, read) in self.uuids.iter().zip(uuids) {
+            held.store(Arc::new(read));
         }
         for (held, read) in self.shards.iter().zip(shards) {
             held.store(Arc::new(read));
@@ -244,13 +282,13 @@ impl Customers {
         Ok(())
     }
 
-    fn index(&self, id: &CustomerId) -> usize {
-        usize::try_from(self.hasher.hash_one(id) >> 32).unwrap_or(0) % SHARDS
+    fn place(&self, key: &impl std::hash::Hash) -> usize {
+        usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0) % SHARDS
     }
 
     #[expect(clippy::indexing_slicing, reason = "cut to the number of shards")]
     fn shard(&self, id: &CustomerId) -> &ArcSwap<Shard> {
-        &self.shards[self.index(id)]
+        &self.shards[self.place(id)]
     }
 }
 

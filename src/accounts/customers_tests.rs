@@ -17,6 +17,7 @@ fn tenant(text: &str) -> TenantId {
 
 fn record(name: &str, tenants: &[&str]) -> CustomerRecord {
     CustomerRecord {
+        uuid: None,
         id: id(name),
         name: name.to_owned(),
         region: None,

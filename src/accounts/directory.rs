@@ -10,7 +10,7 @@ use http::HeaderValue;
 use super::customers::{Customers, StoredCustomer};
 use crate::base::units::Quota;
 use crate::config::plan::{CustomerPlan, LimitPlan, LimitRef, RegionPlan, RegionRef};
-use crate::identity::{CustomerId, LimitName, RegionName, TenantGrant, TenantId};
+use crate::identity::{CustomerId, LimitName, RegionName, TenantGrant, TenantId, TenantUuid};
 use crate::store::StoreError;
 
 type Index<T> = HashMap<Box<str>, T, foldhash::fast::RandomState>;
@@ -21,6 +21,8 @@ type Index<T> = HashMap<Box<str>, T, foldhash::fast::RandomState>;
 pub struct Directory {
     customers: Index<Customer>,
     regions: Index<RegionRef>,
+    /// Tenants of the file by their UUID.
+    by_uuid: Index<TenantId>,
     limits: Vec<LimitName>,
     stored: Option<Arc<Customers>>,
 }
@@ -33,6 +35,7 @@ pub struct Customer {
     /// Quotas that differ from the limit's own.
     pub quotas: Vec<(LimitRef, Quota)>,
     grants: Grants,
+    uuid: Option<HeaderValue>,
 }
 
 /// What is known of a customer, by whom ever.
@@ -96,11 +99,17 @@ impl Directory {
     /// The index of `customers`. A grant's region that is not among `regions` counts as not given; the configuration
     /// does not let that happen.
     pub fn new(customers: &[CustomerPlan], regions: &[RegionPlan]) -> Directory {
+        let by_uuid = customers.iter().filter_map(|customer| {
+            let tenant = TenantId::try_from(customer.id.as_str()).ok()?;
+            Some((Box::from(customer.uuid.as_ref()?.as_str()), tenant))
+        });
+        let by_uuid = by_uuid.collect();
         let customers = customers.iter().map(|customer| {
             let known = Customer {
                 region: customer.region,
                 quotas: customer.quotas.clone(),
                 grants: Grants::new(customer.tenants.clone()),
+                uuid: customer.uuid.as_ref().and_then(|uuid| header(uuid.as_str())),
             };
             (Box::from(customer.id.as_str()), known)
         });
@@ -111,6 +120,7 @@ impl Directory {
         Directory {
             customers: customers.collect(),
             regions: regions.collect(),
+            by_uuid,
             limits: Vec::new(),
             stored: None,
         }
@@ -127,6 +137,47 @@ impl Directory {
     /// Is this customer one of the file?
     pub fn is_of_file(&self, id: &CustomerId) -> bool {
         self.customers.contains_key(id.as_str())
+    }
+
+    /// Has a customer of the file this UUID?
+    pub fn is_uuid_of_file(&self, uuid: &TenantUuid) -> bool {
+        self.by_uuid.contains_key(uuid.as_str())
+    }
+
+    /// The tenant of that UUID.
+    pub fn tenant_of(&self, uuid: &TenantUuid) -> Option<TenantId> {
+        match self.by_uuid.get(uuid.as_str()) {
+            Some(tenant) => Some(tenant.clone()),
+            None => {
+                let id = self.stored.as_ref()?.of_uuid(uuid)?;
+                // One of the file hides one of the store, with its UUID.
+                let hidden = self.customers.contains_key(id.as_str());
+                TenantId::try_from(id.as_str()).ok().filter(|_| !hidden)
+            }
+        }
+    }
+
+    /// The UUID of a tenant, where it has one.
+    pub fn uuid_of(&self, tenant: &TenantId) -> Option<HeaderValue> {
+        match self.customers.get(tenant.as_str()) {
+            Some(customer) => customer.uuid.clone(),
+            None => {
+                let stored = self.stored.as_ref()?;
+                let id = CustomerId::try_from(tenant.as_str()).ok()?;
+                stored.get(&id)?.uuid.clone()
+            }
+        }
+    }
+
+    /// Brings everything up to date that is known: a UUID does not say whose it is.
+    ///
+    /// # Errors
+    /// [`StoreError`], when the store cannot say.
+    pub async fn settle_all(&self) -> Result<(), StoreError> {
+        match &self.stored {
+            Some(stored) => stored.settle_all().await,
+            None => Ok(()),
+        }
     }
 
     /// Is there a region of this name?
@@ -260,6 +311,7 @@ mod tests {
     fn customer(id: &str, region: Option<usize>, tenants: Vec<TenantGrant>) -> CustomerPlan {
         CustomerPlan {
             id: CustomerId::try_from(id).unwrap(),
+            uuid: None,
             region: region.map(RegionRef::new),
             quotas: Vec::new(),
             tenants,

@@ -82,6 +82,7 @@ mod tests {
 
     fn directory() -> Directory {
         let customer = CustomerPlan {
+            uuid: None,
             id: id("msp"),
             region: None,
             quotas: Vec::new(),

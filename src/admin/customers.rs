@@ -12,7 +12,7 @@ use super::control::{Control, Query, Refusal};
 use super::users::Page;
 use crate::accounts::directory::Directory;
 use crate::base::units::{self, Quota};
-use crate::identity::{CustomerId, LimitName, RegionName, TenantGrant};
+use crate::identity::{CustomerId, LimitName, RegionName, TenantGrant, TenantUuid};
 use crate::store::backend::Paging;
 use crate::store::model::CustomerRecord;
 use crate::store::outcome::{Edit, Written};
@@ -22,6 +22,7 @@ use crate::store::outcome::{Edit, Written};
 pub(super) struct Shown {
     id: CustomerId,
     name: String,
+    uuid: Option<TenantUuid>,
     region: Option<RegionName>,
     quotas: BTreeMap<String, QuotaText>,
     tenants: Vec<TenantGrant>,
@@ -44,6 +45,7 @@ pub(super) struct QuotaText {
 #[derive(Default)]
 pub(super) struct Wanted {
     name: String,
+    uuid: Option<TenantUuid>,
     region: Option<RegionName>,
     quotas: BTreeMap<LimitName, QuotaText>,
     tenants: Vec<TenantGrant>,
@@ -55,6 +57,7 @@ impl From<CustomerRecord> for Shown {
         Shown {
             id: customer.id,
             name: customer.name,
+            uuid: customer.uuid,
             region: customer.region,
             quotas: quotas
                 .map(|(limit, quota)| (limit.to_string(), QuotaText::of(quota)))
@@ -144,6 +147,10 @@ pub(super) async fn show(
         .ok_or_else(|| Refusal::unknown("customer of the store"))
 }
 
+fn taken() -> Refusal {
+    Refusal::conflict("another customer has that `uuid`")
+}
+
 /// Writes the customer as it is said here, whether there was one or not.
 pub(super) async fn put(
     State(control): State<Control>,
@@ -151,10 +158,20 @@ pub(super) async fn put(
     Json(wanted): Json<Wanted>,
 ) -> Result<StatusCode, Refusal> {
     let id = of_store(&control, &customer)?;
-    let quotas = checked(&wanted, &(control.directory)())?;
+    let directory = (control.directory)();
+    let quotas = checked(&wanted, &directory)?;
+    // The file's customers are not the store's, and are asked first.
+    if wanted
+        .uuid
+        .as_ref()
+        .is_some_and(|uuid| directory.is_uuid_of_file(uuid))
+    {
+        return Err(taken());
+    }
     let record = CustomerRecord {
         id,
         name: wanted.name,
+        uuid: wanted.uuid,
         region: wanted.region,
         quotas,
         tenants: wanted.tenants,
@@ -163,6 +180,7 @@ pub(super) async fn put(
     match control.open_store()?.put_customer(record, control.by()).await? {
         Written::Created => Ok(StatusCode::CREATED),
         Written::Replaced => Ok(StatusCode::NO_CONTENT),
+        Written::Taken => Err(taken()),
     }
 }
 

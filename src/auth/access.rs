@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::credentials::Caller;
 use super::known::{Known, Values};
 use super::own::Own;
 use super::presented::Presented;
-use super::selector::Selector;
+use super::selector::{Selected, Selector};
 use crate::accounts::directory::{Directory, Grant};
 use crate::accounts::{Right, tenancy};
-use crate::config::plan::{AccessPlan, RegionRef};
+use crate::config::plan::{AccessPlan, RegionRef, TenantSelector};
 use crate::identity::scopes::ScopeMethods;
 use crate::identity::{CustomerId, Identity, RegionName, Role, Scope, TenantId};
 use crate::rejection::Rejection;
@@ -40,12 +40,22 @@ pub enum ScopeRule {
     Named,
 }
 
+/// Do backends get the tenant's UUID?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantUuids {
+    /// They do, so it is looked up.
+    Told,
+    /// They do not.
+    Untold,
+}
+
 /// A route's access rule, compiled.
 #[derive(Debug, Clone)]
 pub struct Access {
     rule: Rule,
     directory: Arc<Directory>,
     selector: Option<Selector>,
+    uuid: TenantUuids,
     scopes: ScopeRule,
 }
 
@@ -70,6 +80,7 @@ struct Needs {
 pub struct Permit {
     known: Option<Arc<Known>>,
     tenant: Tenant,
+    uuid: Option<HeaderValue>,
     region: Option<RegionRef>,
 }
 
@@ -96,12 +107,12 @@ enum Chosen {
 }
 
 impl Access {
-    /// The rule of a route. `selector` is the header by which clients of the api name a tenant.
+    /// The rule of a route. `selector` has the headers by which clients of the api name a tenant.
     pub fn new(
         plan: &AccessPlan,
         claims: RequiredClaims,
         directory: Arc<Directory>,
-        selector: Option<HeaderName>,
+        selector: &TenantSelector,
     ) -> Access {
         let rule = match plan {
             AccessPlan::Public => Rule::Public,
@@ -125,9 +136,17 @@ impl Access {
         Access {
             rule,
             directory,
-            selector: selector.map(Selector::new),
+            selector: Selector::new(selector),
+            uuid: TenantUuids::Untold,
             scopes: ScopeRule::Named,
         }
+    }
+
+    /// The same, and permits know the tenant's UUID, or not.
+    #[must_use]
+    pub fn with_uuids(mut self, uuid: TenantUuids) -> Access {
+        self.uuid = uuid;
+        self
     }
 
     /// The same with another rule about scopes; usually it is [`ScopeRule::Named`].
@@ -150,11 +169,16 @@ impl Access {
             return Ok(());
         };
         let selected = match &self.selector {
-            Some(selector) => selector.read(headers)?.map(|(tenant, _)| tenant),
-            None => None,
+            Some(selector) => selector.read(headers)?,
+            None => Selected::default(),
         };
-        let tenant = selected.as_ref().or(known.tenant.as_ref());
-        let settled = Box::pin(self.directory.settle(known.identity.customer.as_ref(), tenant)).await;
+        let named = selected.name.as_ref().map(|(tenant, _)| tenant);
+        let tenant = named.or(known.tenant.as_ref());
+        let settled = if selected.uuid.is_some() {
+            Box::pin(self.directory.settle_all()).await
+        } else {
+            Box::pin(self.directory.settle(known.identity.customer.as_ref(), tenant)).await
+        };
         settled.map_err(|error| {
             tracing::warn!(%error, "a customer that has changed cannot be read");
             Rejection::StoreUnavailable
@@ -174,6 +198,7 @@ impl Access {
                 return Ok(Permit {
                     known: None,
                     tenant: Tenant::Own,
+                    uuid: None,
                     region: None,
                 });
             }
@@ -211,11 +236,16 @@ impl Access {
             Tenant::Own | Tenant::Named(..) => &identity.roles,
         };
         needs.check_roles(roles)?;
-        Ok(Permit {
+        let mut permit = Permit {
             known: Some(known),
             tenant,
+            uuid: None,
             region,
-        })
+        };
+        if self.uuid == TenantUuids::Told {
+            permit.uuid = permit.tenant().and_then(|tenant| self.directory.uuid_of(tenant));
+        }
+        Ok(permit)
     }
 
     fn check_method(
@@ -239,9 +269,23 @@ impl Access {
     }
 
     fn selected(&self, headers: &HeaderMap) -> Result<Option<(TenantId, HeaderValue)>, Rejection> {
-        match &self.selector {
-            Some(selector) => selector.read(headers),
-            None => Ok(None),
+        let Some(selector) = &self.selector else {
+            return Ok(None);
+        };
+        let Selected { name, uuid } = selector.read(headers)?;
+        let Some(uuid) = uuid else { return Ok(name) };
+        // What nobody has a grant for and what is not there look alike.
+        let tenant = self
+            .directory
+            .tenant_of(&uuid)
+            .ok_or(Rejection::TenantForbidden)?;
+        match name {
+            Some((named, _)) if named != tenant => Err(Rejection::TenantInvalid),
+            Some(named) => Ok(Some(named)),
+            None => {
+                let value = HeaderValue::from_str(tenant.as_str()).map_err(|_| Rejection::TenantInvalid)?;
+                Ok(Some((tenant, value)))
+            }
         }
     }
 
@@ -437,6 +481,11 @@ impl Permit {
             Tenant::Granted { grant, by: _ } => Some(&grant.value),
             Tenant::Named(_, value) | Tenant::Everywhere(_, value) => Some(value),
         }
+    }
+
+    /// The UUID of [`Permit::tenant`] as a header value, where it has one and the rule asks for it.
+    pub fn tenant_uuid_value(&self) -> Option<&HeaderValue> {
+        self.uuid.as_ref()
     }
 
     /// [`Permit::payer`] as a header value.

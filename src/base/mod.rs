@@ -9,3 +9,4 @@ pub mod tasks;
 pub mod template;
 pub mod token_value;
 pub mod units;
+pub mod version;

@@ -18,8 +18,9 @@ use super::diagnostic::Diagnostic;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::base::units::Quota;
+use crate::base::version::Version;
 use crate::identity::{
-    ApiName, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, TenantGrant,
+    ApiName, CustomerId, IssuerName, LimitName, RegionName, Role, RouteName, Scope, TenantGrant, TenantUuid,
 };
 use crate::rejection::Code;
 
@@ -30,8 +31,8 @@ pub use accounts::{
 pub use endpoints::{
     AnswerPlan, Authority, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, CsrfPlan,
     CsrfRotation, DeleteTokenPlan, MetadataPlan, MintClientPlan, MintField, NoField, ParameterPlaces,
-    RefererRule, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan, StepCookies,
-    TokenEndpointPlan, TokenField,
+    RefererRule, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan, StatusPlan,
+    StatusService, StepCookies, TokenEndpointPlan, TokenField,
 };
 pub use services::{
     AccessFormat, AccessTokenPlan, IntrospectionPlan, PkceRule, RefreshTokenPlan, SigningAlgorithm,
@@ -416,6 +417,8 @@ pub enum LimitFields {
 pub struct CustomerPlan {
     /// Who.
     pub id: CustomerId,
+    /// By what else clients may select it as a tenant. No two customers have the same.
+    pub uuid: Option<TenantUuid>,
     /// Home region.
     pub region: Option<RegionRef>,
     /// Quotas that differ from the limit's own (from the customer's plan and its own entries).
@@ -429,6 +432,8 @@ pub struct CustomerPlan {
 pub struct BackendPlan {
     /// Its name.
     pub name: String,
+    /// The newest version of the api that it speaks.
+    pub version: Option<Version>,
     /// Endpoints, each in a region or in none (then it serves every region that has none of its own).
     pub endpoints: Vec<EndpointPlan>,
     /// What is spoken to it.
@@ -445,8 +450,25 @@ pub struct BackendPlan {
     pub resolve: Duration,
     /// How long an endpoint that could not be connected to is passed over.
     pub set_aside: Duration,
+    /// How its endpoints are asked whether they can work.
+    pub ready: Option<ReadyPlan>,
     /// Answers from configuration instead of a network.
     pub fixed: Option<FixedAnswer>,
+}
+
+/// How endpoints are asked whether they can work: by GET, and an answer of the class 2xx says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyPlan {
+    /// Path, and query if there is one.
+    pub path: String,
+    /// The `Host` of the question; the endpoint's own by default.
+    pub host: Option<String>,
+    /// From one question to the next.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How many checks fail one after the other before a ready endpoint is not ready any more, at least 1.
+    pub failures: u32,
 }
 
 /// One address or name of a backend.
@@ -560,8 +582,10 @@ pub struct ApiPlan {
     pub dialect: DialectRef,
     /// Header names towards the backend.
     pub headers: IdentityHeaders,
-    /// The header by which a client names a tenant.
-    pub tenant_selector: Option<HeaderName>,
+    /// The headers by which a client names a tenant.
+    pub tenant_selector: TenantSelector,
+    /// The header by which a client says for which version of the api its call is.
+    pub version: Option<VersionRule>,
     /// How the region of a call is found.
     pub region: RegionRule,
     /// Sessions, where it has any.
@@ -571,6 +595,48 @@ pub struct ApiPlan {
     pub scope_methods: bool,
     /// Routes; not empty.
     pub routes: Vec<RoutePlan>,
+}
+
+/// The headers by which a client names the tenant that it acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TenantSelector {
+    /// By its name.
+    pub name: Option<HeaderName>,
+    /// By its UUID.
+    pub uuid: Option<HeaderName>,
+}
+
+impl TenantSelector {
+    /// By its name alone.
+    pub fn by_name(name: HeaderName) -> TenantSelector {
+        TenantSelector {
+            name: Some(name),
+            uuid: None,
+        }
+    }
+
+    /// All of them.
+    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.name.iter().chain(&self.uuid)
+    }
+}
+
+/// How a call says for which version of the api it is. Compared with the version of the backend that it goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRule {
+    /// In which header. It goes on to the backend.
+    pub header: HeaderName,
+    /// Must it be there?
+    pub presence: Presence,
+}
+
+/// Must something be there?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It must.
+    Required,
+    /// It may be missing.
+    Optional,
 }
 
 /// A host an api answers to. Ports are ignored, letter case too.
@@ -590,6 +656,8 @@ pub enum HostPattern {
 pub struct IdentityHeaders {
     /// The tenant.
     pub tenant: Option<HeaderName>,
+    /// The tenant's UUID, where it has one.
+    pub tenant_uuid: Option<HeaderName>,
     /// The payer.
     pub customer: Option<HeaderName>,
     /// The subject.
@@ -613,6 +681,7 @@ impl IdentityHeaders {
     pub fn identity(&self) -> impl Iterator<Item = &HeaderName> {
         let IdentityHeaders {
             tenant,
+            tenant_uuid,
             customer,
             subject,
             region,
@@ -622,7 +691,7 @@ impl IdentityHeaders {
             remove: _,
             keep_authorization: _,
         } = self;
-        [tenant, customer, subject, region, scopes, roles]
+        [tenant, tenant_uuid, customer, subject, region, scopes, roles]
             .into_iter()
             .flatten()
     }
@@ -676,6 +745,10 @@ pub struct RoutePlan {
     pub limits: Vec<LimitRef>,
     /// A cap on the items of one call.
     pub items: Option<ItemCapPlan>,
+    /// Media types that a body may have, in lower case; empty: any.
+    pub media_types: Vec<String>,
+    /// Query parameters that are whole numbers within a range.
+    pub ranges: Vec<RangePlan>,
     /// Largest request body in bytes.
     pub body_limit: u64,
     /// Fields added to the answer.
@@ -713,6 +786,17 @@ pub struct ItemCapPlan {
     pub max: u64,
     /// What is counted.
     pub count: ItemCount,
+}
+
+/// A query parameter that is a whole number within a range, however often it occurs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangePlan {
+    /// Its name.
+    pub name: String,
+    /// The least.
+    pub min: u64,
+    /// The most; not less than the least.
+    pub max: u64,
 }
 
 /// What an item cap counts.
@@ -761,9 +845,32 @@ pub enum TargetPlan {
     Keys(ServiceRef),
     /// Deletes a token named in a JSON body. The route is not public.
     DeleteToken(Box<DeleteTokenPlan>),
+    /// Says which services can work.
+    Status(Box<StatusPlan>),
 }
 
 impl TargetPlan {
+    /// The backend that calls go to, if they go to one.
+    pub fn backend(&self) -> Option<BackendRef> {
+        match self {
+            TargetPlan::Backend { backend, rewrite: _ } => Some(*backend),
+            TargetPlan::Respond(_)
+            | TargetPlan::Gone
+            | TargetPlan::SignIn(_)
+            | TargetPlan::SignOut(_)
+            | TargetPlan::Authorize(_)
+            | TargetPlan::AuthorizeStep(_)
+            | TargetPlan::MintClient(_)
+            | TargetPlan::Token(_)
+            | TargetPlan::Revoke(_)
+            | TargetPlan::Introspect(_)
+            | TargetPlan::Metadata(_)
+            | TargetPlan::Keys(_)
+            | TargetPlan::DeleteToken(_)
+            | TargetPlan::Status(_) => None,
+        }
+    }
+
     /// Where a request to this target names its application, for limits `per: client` that are spent before anybody is known
     /// or that are about the application named. `None`: only the credential says.
     pub fn client_source(&self) -> Option<ClientSource> {
@@ -781,7 +888,8 @@ impl TargetPlan {
             | TargetPlan::SignOut(_)
             | TargetPlan::Metadata(_)
             | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_) => None,
+            | TargetPlan::DeleteToken(_)
+            | TargetPlan::Status(_) => None,
         }
     }
 }

@@ -13,9 +13,9 @@ use crate::rejection::Code;
 
 use super::read::{At, Json, Named, OneOrMany};
 use super::text::{
-    Address, Claim, Day, Endpoint, FetchUrl, Field, FilePath, HostName, Length, LogFilter, Network, NonEmpty,
-    PathPattern, PathTemplate, Pointer, Prefix, Rate, RoleName, RouteTitle, ScopeName, Signature, Size,
-    Variable, Verb,
+    Address, Claim, Day, Endpoint, FetchUrl, Field, FilePath, HostName, Length, LogFilter, MediaType,
+    Network, NonEmpty, Numbers, PathPattern, PathTemplate, Pointer, Prefix, Rate, RequestPath, RoleName,
+    RouteTitle, ScopeName, Signature, Size, UuidName, Variable, Verb,
 };
 
 pub(super) use accounts::{
@@ -25,7 +25,7 @@ pub(super) use accounts::{
 pub(super) use endpoints::{
     RawApiKey, RawAuthorizeStep, RawClientSource, RawCredential, RawCsrf, RawDeleteToken, RawGives,
     RawMintClient, RawOwnAnswer, RawParameterPlace, RawReferer, RawRotate, RawSameSite, RawSecure,
-    RawSession, RawSignIn, RawSignOut, RawTokenEndpoint,
+    RawSession, RawSignIn, RawSignOut, RawStatus, RawStatusService, RawTokenEndpoint,
 };
 pub(super) use services::{RawIntrospection, RawPkce, RawSigningAlgorithm, RawTokenFormat, RawTokenService};
 
@@ -479,6 +479,8 @@ pub(super) struct RawQuota {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "Customer")]
 pub(super) struct RawCustomer {
+    /// Another identifier, by which clients may select it as a tenant: see `tenant-uuid-selector`.
+    pub uuid: Option<At<UuidName>>,
     /// Its plan.
     pub plan: Option<At<String>>,
     /// Its home region.
@@ -507,6 +509,8 @@ pub(super) struct RawTenant {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "Backend")]
 pub(super) struct RawBackend {
+    /// The newest version of the api that it speaks, `30.2.1`: what an api's `version` is compared with.
+    pub version: Option<Numbers>,
     /// Endpoints by region.
     #[schemars(extend("default" = {}))]
     pub regions: Named<OneOrMany<At<Endpoint>>>,
@@ -533,8 +537,32 @@ pub(super) struct RawBackend {
     /// How long an endpoint that could not be connected to is passed over.
     #[schemars(extend("default" = "2s", "x-minimum" = "0ms", "x-maximum" = "10m"))]
     pub set_aside: Length,
+    /// How its endpoints are asked whether they can work. While none of a region says so, calls for it are refused with 503; one
+    /// that does not say so is passed over. Without it calls alone find out.
+    pub ready: Option<At<RawReady>>,
     /// The same answer for every call, instead of endpoints.
     pub respond: Option<At<RawAnswer>>,
+}
+
+/// How endpoints are asked whether they can work: by `GET`, in the way that calls go to them. An answer of the class 2xx says so.
+/// One that was not asked yet counts as not ready.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Ready")]
+pub(super) struct RawReady {
+    /// Path, and query if there is one: `/health`.
+    pub path: At<RequestPath>,
+    /// The `Host` of the question, if it is not that of the endpoint.
+    pub host: Option<HostName>,
+    /// From one question to the next.
+    #[schemars(extend("default" = "5s", "x-minimum" = "10ms", "x-maximum" = "1h"))]
+    pub interval: Length,
+    /// How long an answer may take.
+    #[schemars(extend("default" = "2s", "x-minimum" = "10ms", "x-maximum" = "1m"))]
+    pub timeout: Length,
+    /// So many checks fail one after the other before a ready endpoint counts as not ready.
+    #[schemars(extend("default" = 2, "minimum" = 1, "maximum" = 100))]
+    pub failures: u32,
 }
 
 /// What is spoken to a backend.
@@ -676,6 +704,15 @@ pub(super) struct RawApi {
     pub headers: RawHeaders,
     /// The header by which a client names the tenant that it acts on. Read once, then removed.
     pub tenant_selector: Option<At<Field>>,
+    /// The header by which a client names that tenant by its UUID (see `customers`). If both are there and do not agree, the call is
+    /// refused.
+    pub tenant_uuid_selector: Option<At<Field>>,
+    /// The header by which a client says for which version of the api its call is. One that is newer than the backend is refused.
+    pub version: Option<At<RawVersionRule>>,
+    /// Media types that bodies of calls to backends may have; without it any. Routes inherit it. A call with a body of another
+    /// type, or without `Content-Type`, is 415.
+    #[schemars(extend("default" = []))]
+    pub media_types: OneOrMany<MediaType>,
     /// How the region of a call is found.
     #[schemars(extend("default" = {}))]
     pub region: RawRegionRule,
@@ -687,6 +724,18 @@ pub(super) struct RawApi {
     pub scope_methods: At<bool>,
     /// Routes; at least one. A literal segment wins over a capture, a capture over `{*rest}`, whatever the order.
     pub routes: At<Vec<At<RawRoute>>>,
+}
+
+/// How a call says for which version of the api it is. The field goes on to the backend.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "VersionRule")]
+pub(super) struct RawVersionRule {
+    /// The header: one version in numbers, `18.2.6`. They are compared number by number with the `version` of the backend.
+    pub header: At<Field>,
+    /// Must it be there?
+    #[schemars(extend("default" = false))]
+    pub required: bool,
 }
 
 /// What callers need beside a credential.
@@ -715,6 +764,8 @@ pub(super) struct RawAccess {
 pub(super) struct RawHeaders {
     /// The tenant.
     pub tenant: Option<At<Field>>,
+    /// The tenant's UUID, where it has one (see `customers`).
+    pub tenant_uuid: Option<At<Field>>,
     /// The customer that pays.
     pub customer: Option<At<Field>>,
     /// The subject.
@@ -800,6 +851,11 @@ pub(super) struct RawRoute {
     pub limits: Option<OneOrMany<At<String>>>,
     /// A cap on the items of one call. A call beyond it is refused, never cut down.
     pub items: Option<At<RawItems>>,
+    /// Query parameters that are whole numbers within a range, by name. Every occurrence counts; one that is missing passes.
+    #[schemars(extend("default" = {}))]
+    pub ranges: Named<At<RawRange>>,
+    /// Media types that a body may have, instead of the api's; `[]` for any.
+    pub media_types: Option<OneOrMany<MediaType>>,
     /// Largest request body, instead of the api's.
     #[schemars(extend("x-minimum" = "0B", "x-maximum" = "1024GiB"))]
     pub body_limit: Option<Size>,
@@ -809,6 +865,19 @@ pub(super) struct RawRoute {
     pub rewrite: Option<At<RawRewrite>>,
     /// Where the call goes.
     pub to: At<RawTarget>,
+}
+
+/// A range of whole numbers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Range")]
+pub(super) struct RawRange {
+    /// The least.
+    #[schemars(extend("default" = 0, "maximum" = 1_000_000_000_000u64))]
+    pub min: u64,
+    /// The most.
+    #[schemars(extend("maximum" = 1_000_000_000_000u64))]
+    pub max: u64,
 }
 
 /// A cap on the items of one call: exactly one of `query` and `body`.
@@ -874,6 +943,8 @@ pub(super) enum RawTarget {
     Metadata(At<String>),
     /// The public keys of this token service, as a JWK set (RFC 7517).
     Keys(At<String>),
+    /// Says which services can work.
+    Status(At<RawStatus>),
 }
 
 /// Logs.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::plan::{Algorithm, HostPattern};
 use crate::base::units;
+use crate::base::version::Version;
 use crate::http::pattern;
-use crate::identity::{CustomerId, Role, RouteName, Scope, TenantId};
+use crate::identity::{CustomerId, Role, RouteName, Scope, TenantId, TenantUuid};
 
 macro_rules! forms {
     ($($name:ident($value:ty) = $format:literal, $pattern:expr, $parse:expr;)+) => {
@@ -83,6 +84,10 @@ forms! {
     RoleName(Role) = "role", None, identifier;
     ScopeName(Scope) = "scope", None, identifier;
     RouteTitle(RouteName) = "route", None, identifier;
+    RequestPath(String) = "request-path", Some(r"/.*"), request_path;
+    MediaType(String) = "media-type", None, media_type;
+    Numbers(Version) = "version", Some(r"[0-9]+(\.[0-9]+){0,5}"), version;
+    UuidName(TenantUuid) = "tenant-uuid", None, identifier;
     CustomerName(CustomerId) = "customer", None, identifier;
     TenantName(TenantId) = "tenant", None, identifier;
     NonEmpty(String) = "text", None, non_empty;
@@ -94,6 +99,33 @@ fn identifier<T: for<'t> TryFrom<&'t str, Error = crate::identity::ids::BadId>>(
     text: &str,
 ) -> Result<T, String> {
     T::try_from(text).map_err(|bad| format!("`{text}` {bad}"))
+}
+
+/// RFC 9112 section 3.2.1, origin form.
+fn request_path(text: &str) -> Result<String, String> {
+    let good = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    match text.parse::<http::uri::PathAndQuery>() {
+        Ok(_) if good => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err(format!("`{text}` is not a path; write for example `/health`")),
+    }
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    Version::parse(text)
+        .ok_or_else(|| format!("`{text}` is not a version; write numbers with dots, `30.2.1`"))
+}
+
+/// RFC 9110 section 8.3.1, without parameters.
+fn media_type(text: &str) -> Result<String, String> {
+    let token = |part: &str| {
+        !part.is_empty() && (part.bytes()).all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+    };
+    match text.split_once('/') {
+        Some((kind, sub)) if token(kind) && token(sub) => Ok(text.to_ascii_lowercase()),
+        Some(_) | None => Err(format!(
+            "`{text}` is not a media type; write for example `application/json`"
+        )),
+    }
 }
 
 fn non_empty(text: &str) -> Result<String, String> {

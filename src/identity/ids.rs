@@ -102,6 +102,11 @@ identifier!(
     TenantId, 128, identifier_character
 );
 identifier!(
+    /// Another identifier of a tenant, by which clients may select it instead of by its name. Mostly a UUID (RFC 9562), with or
+    /// without a word before it; 1 to 128 characters of the identifier grammar.
+    TenantUuid, 128, identifier_character
+);
+identifier!(
     /// A subject: the user, application or node that a credential names. 1 to 255 characters (`sub`, RFC 7519 4.1.2).
     SubjectId, 255, identifier_character
 );

@@ -10,7 +10,7 @@ pub mod scopes;
 pub use grant_type::GrantType;
 pub use ids::{
     AccountKey, AccountName, ApiName, BadId, ClientId, CustomerId, FamilyId, IssuerName, Jti, LimitName,
-    RealmName, RegionName, Role, RouteName, Scope, SubjectId, TenantId, UserId,
+    RealmName, RegionName, Role, RouteName, Scope, SubjectId, TenantId, TenantUuid, UserId,
 };
 pub use name::UserName;
 pub use password::StoredPassword;

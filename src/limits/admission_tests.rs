@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::*;
 use crate::accounts::directory::Directory;
 use crate::base::units::{Quota, rate};
-use crate::config::plan::{CustomerPlan, LegacyLimitHeaders, LimitFields, LimitPlan, LimitRef};
+use crate::config::plan::{
+    CustomerPlan, LegacyLimitHeaders, LimitFields, LimitPlan, LimitRef, TenantSelector,
+};
 use crate::identity::LimitName;
 use crate::limits::table::Table;
 use crate::rejection::RateLimited;
@@ -38,6 +40,7 @@ fn directory(quotas: &[(&str, Quota)]) -> Arc<Directory> {
     let customers: Vec<CustomerPlan> = quotas
         .iter()
         .map(|(customer, quota)| CustomerPlan {
+            uuid: None,
             id: CustomerId::try_from(*customer).unwrap(),
             region: None,
             quotas: vec![(LimitRef::new(0), *quota)],
@@ -479,7 +482,7 @@ mod with_a_token {
                 clock: Clock::manual(UnixTime(1_700_000_000)),
                 key: SigningKey::from_secret(&secret).unwrap(),
                 credentials: Credentials::bearer(vec![Issuer::new(&plan, keys, metrics)]),
-                access: Access::new(&rule, claims, directory(&[]), None),
+                access: Access::new(&rule, claims, directory(&[]), &TenantSelector::default()),
             }
         }
 
@@ -555,7 +558,7 @@ mod with_a_token {
             &AccessPlan::Public,
             RequiredClaims::default(),
             directory(&[]),
-            None,
+            &TenantSelector::default(),
         );
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let clock = Clock::manual(UnixTime(0));

@@ -46,7 +46,7 @@ impl From<StoreError> for Stop {
 
 /// The refusal for a store that did not do its part. RFC 6749 has an error for that at the authorization endpoint alone
 /// (section 4.1.2.1), so elsewhere it is a plain 503 with `Retry-After`.
-pub(super) fn unavailable(error: &StoreError) -> Rejection {
+pub fn unavailable(error: &StoreError) -> Rejection {
     if error.is_transient() {
         // The store itself says it once; this would be a line a request.
         tracing::debug!(%error, "a request of the token service is refused");
@@ -57,7 +57,7 @@ pub(super) fn unavailable(error: &StoreError) -> Rejection {
 }
 
 /// A defect: the number finds the line in the log.
-pub(super) fn bug(what: &dyn std::fmt::Display) -> Rejection {
+pub fn bug(what: &dyn std::fmt::Display) -> Rejection {
     let mut number = [0; 4];
     random::fill(&mut number);
     let number = u32::from_ne_bytes(number);
@@ -70,7 +70,7 @@ pub(super) fn bug(what: &dyn std::fmt::Display) -> Rejection {
 /// > The authorization server MUST include the HTTP "Cache-Control" response header field with a value of "no-store" in any
 /// > response containing tokens, credentials, or other sensitive information, as well as the "Pragma" response header field
 /// > with a value of "no-cache". (RFC 6749 section 5.1)
-pub(super) fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
+pub fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let length = HeaderValue::from(response.body().len());
@@ -82,7 +82,7 @@ pub(super) fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
 }
 
 /// The same with JSON in it.
-pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
+pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = answer(status, body.into());
     response
         .headers_mut()
@@ -91,10 +91,7 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes
 }
 
 /// An answer whose shape the configuration says.
-pub(super) fn planned<'v, F: Copy>(
-    plan: &AnswerPlan<F>,
-    value: impl Fn(F) -> Filling<'v>,
-) -> Response<Bytes> {
+pub fn planned<'v, F: Copy>(plan: &AnswerPlan<F>, value: impl Fn(F) -> Filling<'v>) -> Response<Bytes> {
     let mut response = json(plan.status, plan.json.render(value));
     for (name, value) in &plan.headers {
         response.headers_mut().insert(name, value.clone());

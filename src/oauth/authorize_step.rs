@@ -156,7 +156,7 @@ fn refusal(refused: AuthorizationRefused) -> Rejection {
 }
 
 /// The user of the realm who asks: applications grant nothing.
-pub(super) fn user_of<'r>(asked: &Asked<'r>, realm: &Realm) -> Result<&'r Account, Rejection> {
+pub fn user_of<'r>(asked: &Asked<'r>, realm: &Realm) -> Result<&'r Account, Rejection> {
     let own = asked.permit.known().and_then(|known| known.own());
     own.filter(|own| own.realm() == realm.name())
         .and_then(|own| own.account())

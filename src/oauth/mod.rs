@@ -6,7 +6,7 @@
 //! what the gateway refuses, and looks as the api's dialect has it. Nothing that opens a door is answered before the store has
 //! it.
 
-mod answers;
+pub mod answers;
 pub mod asked;
 pub mod authorization;
 pub mod authorize;
@@ -15,7 +15,6 @@ pub mod call;
 pub mod client;
 mod client_auth;
 mod delete_token;
-pub mod endpoint;
 pub mod errors;
 mod grants;
 mod introspect;
@@ -39,7 +38,6 @@ pub use crate::base::token_value;
 pub use asked::Asked;
 pub use authorization::{AnsweredBy, AuthorizationRefused, AuthorizationRequest, Consent};
 pub use call::Call;
-pub use endpoint::Endpoint;
 pub use errors::{OAuthError, Refused};
 pub use issue::{Grant, Refreshing, Tokens};
 pub use service::{NoKeys, TokenService};

@@ -13,6 +13,7 @@ use super::Trail;
 use crate::auth::access::Permit;
 use crate::auth::{Caller, Presented};
 use crate::config::plan::{RegionRef, Rewrite};
+use crate::endpoints::Endpoint;
 use crate::headers::{self, Call, Client, Injected, Scheme};
 use crate::http::body::Body;
 use crate::http::forwarded::{self, Trust};
@@ -22,12 +23,12 @@ use crate::http::path;
 use crate::http::trace_context::TraceParent;
 use crate::limits::Admission;
 use crate::net::peer::Peer;
-use crate::oauth::{self, Asked, Endpoint};
+use crate::oauth::{self, Asked};
 use crate::rejection::{BadRequest, Rejection};
 use crate::routing::region::Home;
 use crate::routing::router::{Captures, MissKind};
 use crate::shard::Shard;
-use crate::snapshot::{Backend, Route, View};
+use crate::snapshot::{Backend, Route, Target, View};
 use crate::upstream::{UpstreamBody, UpstreamNote};
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
@@ -210,7 +211,15 @@ pub(super) async fn identify(
     Ok(caller)
 }
 
-/// Finds the region, and refuses a call at the wrong door.
+/// Refuses a call whose form the route does not take: its version, its media type, its parameters.
+pub(super) fn conditions(route: &Route, head: &Head, request: &Request<Body>) -> Result<(), Rejection> {
+    match &route.conditions {
+        Some(conditions) => conditions.check(request, head.query()),
+        None => Ok(()),
+    }
+}
+
+/// Finds the region, and refuses a call at the wrong door, or one that nobody there is ready for.
 pub(super) fn locate(
     view: &View,
     route: &Route,
@@ -226,6 +235,10 @@ pub(super) fn locate(
     let region = view.regions.locate(&route.region, home, head)?;
     if let Some(name) = region.and_then(|region| view.regions.name(region)) {
         trail.record.region(name.as_str());
+    }
+    match &route.target {
+        Target::Backend(backend) => backend.check_ready(region)?,
+        Target::Fixed(_) | Target::Own(_) | Target::Gone => {}
     }
     Ok(region)
 }
@@ -291,6 +304,7 @@ pub(super) fn outgoing(
         head,
         injected: Injected {
             tenant: permit.tenant_value(),
+            tenant_uuid: permit.tenant_uuid_value(),
             customer: permit.customer_value(),
             subject: permit.subject_value(),
             region: view.region_value(region),

@@ -30,6 +30,15 @@ pub enum Rejection {
     /// The tenant header does not name a tenant.
     #[error("the tenant selector is not a tenant")]
     TenantInvalid,
+    /// The call is for a version of the api that the backend does not speak.
+    #[error("the version is not supported: {0}")]
+    VersionUnsupported(BadVersion),
+    /// The call's body is not of a media type that the route takes (RFC 9110 section 15.5.16).
+    #[error("the media type of the body is not one that is taken")]
+    MediaTypeUnsupported,
+    /// A query parameter is not a whole number within the route's range.
+    #[error("the parameter `{}` is not a whole number from {} to {}", .0.name, .0.min, .0.max)]
+    ParameterOutOfRange(Box<OutOfRange>),
     /// No credential that this route asks for (RFC 6750 section 3: a challenge without an error).
     #[error("no credentials")]
     CredentialsMissing,
@@ -130,6 +139,12 @@ pub enum Rejection {
     /// The backend has no endpoint in the region of the call.
     #[error("no endpoint in the region")]
     RegionUnavailable,
+    /// The backend's readiness check fails in the region of the call: it is starting, or says that it cannot work.
+    #[error("the backend is not ready")]
+    UpstreamNotReady {
+        /// Whole seconds until it is looked at again, at least 1.
+        retry_after_seconds: u64,
+    },
     /// The gateway is full: connections, memory or a queue.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
@@ -180,6 +195,34 @@ pub enum BadRequest {
     /// A parameter or member that an endpoint of our own needs is missing, repeated or malformed.
     #[error("a parameter is missing, repeated or malformed")]
     Parameters,
+}
+
+/// What is wrong with the version that a call is for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadVersion {
+    /// The call says none, and the api asks for one.
+    #[error("the call says none")]
+    Missing,
+    /// It is said twice, in another spelling of the field's name, or is not numbers with dots between them.
+    #[error("it is not one version in numbers")]
+    Malformed,
+    /// It is newer than the backend.
+    #[error("it is newer than {newest}")]
+    TooNew {
+        /// What the backend speaks.
+        newest: Box<str>,
+    },
+}
+
+/// Which range a parameter is not in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutOfRange {
+    /// The parameter's name.
+    pub name: String,
+    /// The least.
+    pub min: u64,
+    /// The most.
+    pub max: u64,
 }
 
 /// Where a call that came to the wrong door belongs.
@@ -268,6 +311,12 @@ codes! {
     ItemCapExceeded = "item_cap_exceeded", BAD_REQUEST, "Too many items in one call";
     /// [`Rejection::TenantInvalid`]
     TenantInvalid = "tenant_invalid", BAD_REQUEST, "The tenant is not valid";
+    /// [`Rejection::VersionUnsupported`]
+    VersionUnsupported = "version_unsupported", BAD_REQUEST, "That version of the API is not there";
+    /// [`Rejection::ParameterOutOfRange`]
+    ParameterOutOfRange = "parameter_out_of_range", BAD_REQUEST, "A parameter is out of its range";
+    /// [`Rejection::MediaTypeUnsupported`]
+    MediaTypeUnsupported = "media_type_unsupported", UNSUPPORTED_MEDIA_TYPE, "The body is of another media type";
     /// [`Rejection::CredentialsMissing`]
     CredentialsMissing = "credentials_missing", UNAUTHORIZED, "Credentials are required";
     /// [`Rejection::CredentialsInvalid`]
@@ -324,6 +373,8 @@ codes! {
     UpstreamInvalid = "upstream_invalid", BAD_GATEWAY, "The service behind gave no valid answer";
     /// [`Rejection::RegionUnavailable`]
     RegionUnavailable = "region_unavailable", SERVICE_UNAVAILABLE, "The region does not serve this";
+    /// [`Rejection::UpstreamNotReady`]
+    UpstreamNotReady = "upstream_not_ready", SERVICE_UNAVAILABLE, "The service behind is not ready";
     /// [`Rejection::Overloaded`]
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The gateway is overloaded";
     /// [`Rejection::AuthorityUnavailable`]
@@ -341,6 +392,9 @@ impl Rejection {
             Rejection::BadRequest(_) => Code::BadRequest,
             Rejection::ItemCapExceeded { .. } => Code::ItemCapExceeded,
             Rejection::TenantInvalid => Code::TenantInvalid,
+            Rejection::VersionUnsupported(_) => Code::VersionUnsupported,
+            Rejection::MediaTypeUnsupported => Code::MediaTypeUnsupported,
+            Rejection::ParameterOutOfRange(_) => Code::ParameterOutOfRange,
             Rejection::CredentialsMissing => Code::CredentialsMissing,
             Rejection::CredentialsInvalid(_) => Code::CredentialsInvalid,
             Rejection::TokenExpired => Code::TokenExpired,
@@ -369,6 +423,7 @@ impl Rejection {
             Rejection::UpstreamUnreachable => Code::UpstreamUnreachable,
             Rejection::UpstreamInvalid => Code::UpstreamInvalid,
             Rejection::RegionUnavailable => Code::RegionUnavailable,
+            Rejection::UpstreamNotReady { .. } => Code::UpstreamNotReady,
             Rejection::Overloaded(_) => Code::Overloaded,
             Rejection::AuthorityUnavailable => Code::AuthorityUnavailable,
             Rejection::StoreUnavailable => Code::StoreUnavailable,
@@ -381,6 +436,7 @@ impl Rejection {
         match self {
             Rejection::RateLimited(limited) => Retry::After(limited.retry_after_seconds),
             Rejection::LockedOut { retry_after_seconds }
+            | Rejection::UpstreamNotReady { retry_after_seconds }
             | Rejection::AccountSuspended { retry_after_seconds } => Retry::After(*retry_after_seconds),
             Rejection::Overloaded(_)
             | Rejection::AuthorityUnavailable
@@ -390,6 +446,9 @@ impl Rejection {
             Rejection::BadRequest(_)
             | Rejection::ItemCapExceeded { .. }
             | Rejection::TenantInvalid
+            | Rejection::VersionUnsupported(_)
+            | Rejection::MediaTypeUnsupported
+            | Rejection::ParameterOutOfRange(_)
             | Rejection::CredentialsMissing
             | Rejection::CredentialsInvalid(_)
             | Rejection::TokenExpired
@@ -431,6 +490,9 @@ impl Rejection {
             | Rejection::Internal(_) => true,
             Rejection::ItemCapExceeded { .. }
             | Rejection::TenantInvalid
+            | Rejection::VersionUnsupported(_)
+            | Rejection::MediaTypeUnsupported
+            | Rejection::ParameterOutOfRange(_)
             | Rejection::CredentialsMissing
             | Rejection::CredentialsInvalid(_)
             | Rejection::TokenExpired
@@ -452,6 +514,7 @@ impl Rejection {
             | Rejection::UpstreamUnreachable
             | Rejection::UpstreamInvalid
             | Rejection::RegionUnavailable
+            | Rejection::UpstreamNotReady { .. }
             | Rejection::Overloaded(_)
             | Rejection::AuthorityUnavailable
             | Rejection::StoreUnavailable
@@ -495,6 +558,9 @@ impl Code {
             Code::BadRequest
             | Code::ItemCapExceeded
             | Code::TenantInvalid
+            | Code::VersionUnsupported
+            | Code::ParameterOutOfRange
+            | Code::MediaTypeUnsupported
             | Code::CredentialsMissing
             | Code::CredentialsInvalid
             | Code::TokenExpired
@@ -525,6 +591,7 @@ impl Code {
             Code::UpstreamUnreachable
             | Code::UpstreamInvalid
             | Code::RegionUnavailable
+            | Code::UpstreamNotReady
             | Code::UpstreamTimeout => Fault::Upstream,
         }
     }

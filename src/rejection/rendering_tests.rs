@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::rejection::{BadRequest, RateLimited, WrongRegion};
+use crate::rejection::{BadRequest, BadVersion, OutOfRange, RateLimited, WrongRegion};
 
 /// One of each, in the order of [`Code::ALL`]. Does not compile with a variant missing, as `code` is exhaustive.
 fn one_of_each() -> Vec<Rejection> {
@@ -11,6 +11,15 @@ fn one_of_each() -> Vec<Rejection> {
         Rejection::BadRequest(BadRequest::Host),
         Rejection::ItemCapExceeded { found: 51, max: 50 },
         Rejection::TenantInvalid,
+        Rejection::VersionUnsupported(BadVersion::TooNew {
+            newest: "30.2.1".into(),
+        }),
+        Rejection::ParameterOutOfRange(Box::new(OutOfRange {
+            name: "page_size".to_owned(),
+            min: 1,
+            max: 200,
+        })),
+        Rejection::MediaTypeUnsupported,
         Rejection::CredentialsMissing,
         Rejection::CredentialsInvalid("the signature of key 17 is wrong"),
         Rejection::TokenExpired,
@@ -50,6 +59,9 @@ fn one_of_each() -> Vec<Rejection> {
         Rejection::UpstreamUnreachable,
         Rejection::UpstreamInvalid,
         Rejection::RegionUnavailable,
+        Rejection::UpstreamNotReady {
+            retry_after_seconds: 5,
+        },
         Rejection::Overloaded("the queue of worker 3 is full"),
         Rejection::AuthorityUnavailable,
         Rejection::StoreUnavailable,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Code, Rejection, Retry};
+use super::{BadVersion, Code, Rejection, Retry};
 use crate::base::template::{self, Escape, Meaning};
 
 /// What a template may name. What is known at load is put in then and is no field any more.
@@ -99,14 +99,17 @@ fn known(word: &str, code: Code, status: u16) -> Result<Meaning<Field>, BadTempl
             | Code::AuthorityUnavailable
             | Code::StoreUnavailable
             | Code::RegionUnavailable
+            | Code::UpstreamNotReady
             | Code::LockedOut
             | Code::AccountSuspended => Ok(Meaning::Later(Field::RetryAfter)),
             _ => absent("retry_after"),
         },
         "limit" => match code {
-            Code::RateLimited | Code::ItemCapExceeded | Code::BodyTooLarge => {
-                Ok(Meaning::Later(Field::Limit))
-            }
+            Code::RateLimited
+            | Code::ItemCapExceeded
+            | Code::BodyTooLarge
+            | Code::ParameterOutOfRange
+            | Code::VersionUnsupported => Ok(Meaning::Later(Field::Limit)),
             _ => absent("limit"),
         },
         "host" if code == Code::WrongRegion => Ok(Meaning::Later(Field::Host)),
@@ -129,6 +132,8 @@ fn value<'r>(field: Field, rejection: &'r Rejection, request_id: &'r str) -> Cow
             Rejection::RateLimited(limited) => Cow::Borrowed(&limited.limit),
             Rejection::ItemCapExceeded { max, .. } => Cow::Owned(max.to_string()),
             Rejection::BodyTooLarge { limit } => Cow::Owned(limit.to_string()),
+            Rejection::ParameterOutOfRange(range) => Cow::Owned(range.max.to_string()),
+            Rejection::VersionUnsupported(BadVersion::TooNew { newest }) => Cow::Borrowed(newest),
             _ => Cow::Borrowed(""),
         },
         Field::Host => match rejection {
@@ -152,8 +157,18 @@ fn detail(rejection: &Rejection) -> Cow<'_, str> {
         }
         Rejection::BodyTooLarge { limit } => Cow::Owned(format!("The body may have at most {limit} bytes.")),
         Rejection::WrongRegion(region) => Cow::Owned(format!("Send this call to {}.", region.host)),
+        Rejection::VersionUnsupported(bad) => Cow::Owned(match bad {
+            BadVersion::Missing => "Say for which version of the API the call is.".to_owned(),
+            BadVersion::Malformed => "Name one version, in numbers with dots between them.".to_owned(),
+            BadVersion::TooNew { newest } => format!("The newest version here is {newest}."),
+        }),
+        Rejection::ParameterOutOfRange(range) => Cow::Owned(format!(
+            "`{}` is a whole number from {} to {}.",
+            range.name, range.min, range.max
+        )),
         Rejection::RateLimited(limited) => try_again(limited.retry_after_seconds),
         Rejection::LockedOut { retry_after_seconds }
+        | Rejection::UpstreamNotReady { retry_after_seconds }
         | Rejection::AccountSuspended { retry_after_seconds } => try_again(*retry_after_seconds),
         other => Cow::Borrowed(fixed_detail(other.code()).unwrap_or_default()),
     }
@@ -171,9 +186,15 @@ fn fixed_detail(code: Code) -> Option<&'static str> {
         | Code::BodyTooLarge
         | Code::WrongRegion
         | Code::RateLimited
+        | Code::VersionUnsupported
+        | Code::ParameterOutOfRange
+        | Code::UpstreamNotReady
         | Code::LockedOut
         | Code::AccountSuspended => return None,
         Code::TenantInvalid => "The tenant that the call names is not one valid tenant identifier.",
+        Code::MediaTypeUnsupported => {
+            "Say in Content-Type what the body is; and send what this service takes."
+        }
         Code::CredentialsMissing => "Sign in, or send a token in the Authorization header.",
         Code::CredentialsInvalid => "The token is malformed, revoked or not meant for this service.",
         Code::TokenExpired => "Get a new token and try again.",

@@ -10,11 +10,12 @@ use super::callers::Callers;
 use super::own::{self, Makings};
 use super::{Backend, Fixed, Live, Route, Target, View};
 use crate::accounts::Directory;
-use crate::auth::access::{Access, RequiredClaims, ScopeRule};
+use crate::auth::access::{Access, RequiredClaims, ScopeRule, TenantUuids};
 use crate::auth::credentials::Credentials;
+use crate::conditions::Conditions;
 use crate::config::plan::{
-    AccessPlan, ApiPlan, CredentialPlan, DialectPlan, HostPattern, LimitKey, Plan, RegionSource, RoutePlan,
-    TargetPlan,
+    AccessPlan, ApiPlan, BackendPlan, CredentialPlan, DialectPlan, HostPattern, LimitKey, Plan, RegionSource,
+    RoutePlan, TargetPlan,
 };
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
@@ -28,7 +29,7 @@ use crate::routing::region::Regions;
 use crate::routing::router::{Builder, HostMatch};
 use crate::telemetry::metrics::{NONE, UpstreamMetrics};
 use crate::telemetry::record::Recorder;
-use crate::upstream::Service;
+use crate::upstream::{Readiness, Service};
 
 /// At most so much of a body is held while its items are counted (1 MiB).
 const HELD_FOR_COUNTING: u64 = 1 << 20;
@@ -75,6 +76,7 @@ impl View {
         let callers = Callers::compile(plan, old, recorder)?;
         let live = Live {
             services: services(plan, old, shards)?,
+            readiness: readiness(plan, old, recorder)?,
             token_services: own::token_services(plan, &callers, &directory)?,
             callers,
             directory: Arc::clone(&directory),
@@ -119,7 +121,7 @@ impl View {
             let mut names = api.headers.clone();
             names.remove.extend(identity.iter().cloned());
             names.remove.extend(api_key_headers(api));
-            let outgoing = Outgoing::new(&names, api.tenant_selector.as_ref());
+            let outgoing = Outgoing::new(&names, &api.tenant_selector);
             let outgoing = Arc::new(outgoing.without_cookies(own_cookies(api)));
             for route in &api.routes {
                 let compiled = parts.route(api, route, &outgoing)?;
@@ -152,6 +154,20 @@ fn services(plan: &Plan, old: &Live, shards: usize) -> Result<HashMap<String, Se
             Ok((backend.name.clone(), service))
         })
         .collect()
+}
+
+fn readiness(
+    plan: &Plan,
+    old: &Live,
+    recorder: &Recorder,
+) -> Result<HashMap<String, Arc<Readiness>>, CompileError> {
+    let watched = plan.backends.iter().map(|backend| {
+        let before = old.readiness.get(&backend.name);
+        let readiness = Readiness::new(backend, recorder.clock(), before)
+            .map_err(|cause| refused("backend", &backend.name, cause))?;
+        Ok(readiness.map(|readiness| (backend.name.clone(), readiness)))
+    });
+    watched.filter_map(Result::transpose).collect()
 }
 
 fn limits(
@@ -278,8 +294,13 @@ impl Parts<'_> {
             &route.access,
             self.needed_claims(api, route),
             Arc::clone(self.directory),
-            api.tenant_selector.clone(),
+            &api.tenant_selector,
         )
+        .with_uuids(if api.headers.tenant_uuid.is_some() {
+            TenantUuids::Told
+        } else {
+            TenantUuids::Untold
+        })
         .with_scopes(if api.scope_methods {
             ScopeRule::Methods
         } else {
@@ -300,6 +321,7 @@ impl Parts<'_> {
                 None => Limits::new(api.name.clone(), route.name.clone(), limits),
             },
             client: route.target.client_source(),
+            conditions: self.conditions(api, route),
             items: route.items.as_ref().map(|items| {
                 let hold = HELD_FOR_COUNTING.min(route.body_limit);
                 ItemCap::new(items, hold, self.whole_time(&route.target))
@@ -316,26 +338,22 @@ impl Parts<'_> {
         })
     }
 
+    fn backend(&self, target: &TargetPlan) -> Option<&BackendPlan> {
+        self.plan.backends.get(target.backend()?.index())
+    }
+
+    fn conditions(&self, api: &ApiPlan, route: &RoutePlan) -> Option<Box<Conditions>> {
+        let backend = self.backend(&route.target);
+        let version = backend.and_then(|backend| Some((api.version.as_ref()?, backend.version.as_ref()?)));
+        let conditions = Conditions::new(version, &route.media_types, &route.ranges);
+        conditions.map(Box::new)
+    }
+
     /// How long a call to `target` may take. A body that is counted is not under way to a backend yet, whose deadlines
     /// would hold it.
     fn whole_time(&self, target: &TargetPlan) -> Duration {
-        match target {
-            TargetPlan::Backend { backend, .. } => (self.plan.backends.get(backend.index()))
-                .map_or(COUNTED_WITHIN, |backend| backend.timeouts.whole),
-            TargetPlan::Respond(_)
-            | TargetPlan::Gone
-            | TargetPlan::SignIn(_)
-            | TargetPlan::SignOut(_)
-            | TargetPlan::Authorize(_)
-            | TargetPlan::AuthorizeStep(_)
-            | TargetPlan::MintClient(_)
-            | TargetPlan::Token(_)
-            | TargetPlan::Revoke(_)
-            | TargetPlan::Introspect(_)
-            | TargetPlan::Metadata(_)
-            | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_) => COUNTED_WITHIN,
-        }
+        self.backend(target)
+            .map_or(COUNTED_WITHIN, |backend| backend.timeouts.whole)
     }
 
     /// The metrics of a backend, by region; the last is for calls without one.
@@ -382,7 +400,8 @@ impl Parts<'_> {
             | TargetPlan::Introspect(_)
             | TargetPlan::Metadata(_)
             | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_) => makings
+            | TargetPlan::DeleteToken(_)
+            | TargetPlan::Status(_) => makings
                 .endpoint(api, route, target)?
                 .map_or(Target::Gone, |endpoint| Target::Own(Box::new(endpoint))),
             TargetPlan::Backend { backend, rewrite } => {
@@ -395,6 +414,7 @@ impl Parts<'_> {
                     Some((plan, service)) => Target::Backend(Backend {
                         name: plan.name.as_str().into(),
                         service: service.clone(),
+                        readiness: self.live.readiness.get(&plan.name).cloned(),
                         rewrite: rewrite.clone(),
                         measured: self.measured(&plan.name),
                     }),

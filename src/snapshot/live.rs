@@ -14,13 +14,15 @@ use crate::auth::session::Sessions;
 use crate::identity::{LimitName, RealmName};
 use crate::jose::key_ring::KeyRing;
 use crate::limits::Limit;
-use crate::telemetry::metrics::{EndpointReading, Metrics};
-use crate::upstream::Service;
+use crate::telemetry::metrics::{EndpointReading, Metrics, ReadyReading};
+use crate::upstream::{Readiness, Ready, Service};
 
 /// Buckets, pools, key rings, accounts and verified credentials of one view, for the next.
 #[derive(Default, Clone)]
 pub struct Live {
     pub(super) services: HashMap<String, Service>,
+    /// Of those backends that are asked whether they can work.
+    pub(super) readiness: HashMap<String, Arc<Readiness>>,
     /// Open from the first configuration with a realm on.
     pub(super) accounts: Option<Arc<Accounts>>,
     /// The customers of the file, and those of the store beside them.
@@ -89,8 +91,12 @@ impl Live {
                 .filter(|issuer| !issuer.ring.ready())
                 .map(|issuer| issuer.ring.warm()),
         );
+        let ready = futures_util::future::join_all(self.readiness.iter().filter_map(|(name, readiness)| {
+            let service = self.services.get(name)?;
+            Some(readiness.start(service))
+        }));
         // What is not there in time comes later by the upkeep; until then the gateway says that it is not ready.
-        let _ = tokio::time::timeout(longest, async { tokio::join!(names, keys) }).await;
+        let _ = tokio::time::timeout(longest, async { tokio::join!(names, keys, ready) }).await;
     }
 
     /// The first issuer that has no keys at all.
@@ -134,6 +140,21 @@ impl Live {
             }));
         }
         metrics.endpoints(&readings);
+        let mut ready = Vec::new();
+        for (name, readiness) in &self.readiness {
+            ready.extend(readiness.facts().into_iter().map(|facts| {
+                ReadyReading {
+                    backend: name.clone(),
+                    region: facts
+                        .region
+                        .and_then(|region| self.regions.get(region.index()))
+                        .cloned(),
+                    endpoint: facts.endpoint,
+                    is_ready: facts.ready == Ready::Yes,
+                }
+            }));
+        }
+        metrics.ready(&ready);
         for (name, limit) in &self.limits {
             let buckets = u32::try_from(limit.table().len()).unwrap_or(u32::MAX);
             metrics.limit(name.as_str()).buckets.set(f64::from(buckets));

@@ -8,10 +8,11 @@ use super::compile::{CompileError, refused};
 use super::live::Live;
 use crate::accounts::{Directory, Realm};
 use crate::config::plan::{
-    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, StepCookies, TargetPlan, TokenServicePlan,
+    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, StatusPlan, StepCookies, TargetPlan,
+    TokenServicePlan,
 };
+use crate::endpoints::{Endpoint, Status, Watched};
 use crate::identity::{IssuerName, RouteName};
-use crate::oauth::Endpoint;
 use crate::oauth::authorize::Authorize;
 use crate::oauth::authorize_step::AuthorizeStep;
 use crate::oauth::mint_client::MintClient;
@@ -57,6 +58,7 @@ impl Makings<'_> {
     ) -> Result<Option<Endpoint>, CompileError> {
         Ok(Some(match target {
             TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => return Ok(None),
+            TargetPlan::Status(plan) => Endpoint::Status(Box::new(self.status(plan))),
             TargetPlan::SignIn(plan) => {
                 let gives = match plan.gives {
                     SignInGives::Session => Gives::Session(Box::new(session_of(api, route)?)),
@@ -104,6 +106,24 @@ impl Makings<'_> {
                 Endpoint::DeleteToken(self.service(route, plan.service)?.0, (**plan).clone())
             }
         }))
+    }
+
+    fn status(&self, plan: &StatusPlan) -> Status {
+        let regions: Arc<[String]> = self.live.regions.as_slice().into();
+        let services = plan.services.iter().filter_map(|service| {
+            let backend = self.plan.backends.get(service.backend.index())?;
+            Some(Watched {
+                name: service.name.clone(),
+                version: backend
+                    .version
+                    .as_ref()
+                    .map(|version| version.as_str().to_owned()),
+                readiness: self.live.readiness.get(&backend.name).cloned(),
+                regions: Arc::clone(&regions),
+                metadata: (service.metadata.as_ref()).and_then(|json| serde_json::from_str(json).ok()),
+            })
+        });
+        Status::new(plan.parameter.clone(), services.collect())
     }
 
     fn realm(&self, route: &RouteName, realm: RealmRef) -> Result<Arc<Realm>, CompileError> {

@@ -61,6 +61,8 @@ pub enum Written {
     Created,
     /// It replaced another one.
     Replaced,
+    /// Another customer has that UUID; nothing was changed.
+    Taken,
 }
 
 /// An attempt to sign in was to begin.

@@ -94,7 +94,14 @@ impl Endpoint {
         self.set_asides.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn take_back(&self) {
+    /// The same, for who knows more than that a connection failed; it is not counted.
+    pub(super) fn pass_over(&self, span: Duration) {
+        let until = (self.made.elapsed() + span).as_millis();
+        let until = u64::try_from(until).unwrap_or(u64::MAX);
+        self.aside_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    pub(super) fn take_back(&self) {
         if self.aside_until.load(Ordering::Relaxed) != 0 {
             self.aside_until.store(0, Ordering::Relaxed);
         }

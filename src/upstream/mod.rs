@@ -14,12 +14,14 @@ mod lease;
 mod note;
 mod outbound;
 mod pool;
+mod readiness;
 mod request;
 mod service;
 
 pub use body::{UpstreamBody, UpstreamBodyError};
 pub use http1::{BadAnswer, Dissected, dissect};
 pub use note::UpstreamNote;
+pub use readiness::{Readiness, Ready, ReadyFacts};
 pub use service::{EndpointFacts, Service, ServiceError};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A backend: its endpoints by region, kept up to date and carried over from one configuration to the next.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -39,6 +39,16 @@ pub struct ServiceError {
 /// A backend. Cheap to clone; all clones are the same.
 #[derive(Clone)]
 pub struct Service(pub(super) Arc<Inner>);
+
+/// A backend that is used for as long as somebody else holds it.
+#[derive(Debug)]
+pub(super) struct WeakService(Weak<Inner>);
+
+impl WeakService {
+    pub(super) fn upgrade(&self) -> Option<Service> {
+        self.0.upgrade().map(Service)
+    }
+}
 
 /// What all clones of a [`Service`] share.
 pub(super) struct Inner {
@@ -207,6 +217,26 @@ impl Service {
                 }
             }
         });
+    }
+
+    pub(super) fn downgrade(&self) -> WeakService {
+        WeakService(Arc::downgrade(&self.0))
+    }
+
+    /// Passes the addresses of an endpoint over for `span`, or not any more.
+    pub(super) fn pass_over(&self, plan: &EndpointPlan, span: Option<Duration>) {
+        let board = self.0.board.load();
+        let own = board.endpoints().filter(|(region, endpoint)| {
+            *region == plan.region.map(RegionRef::index)
+                && endpoint.connector.host == plan.host
+                && endpoint.connector.port == plan.port
+        });
+        for (_, endpoint) in own {
+            match span {
+                Some(span) => endpoint.pass_over(span),
+                None => endpoint.take_back(),
+            }
+        }
     }
 
     /// What can be said of each address.

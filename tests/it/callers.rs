@@ -578,6 +578,7 @@ async fn a_customer_of_the_store_has_the_quota_and_the_grants_of_the_moment() {
         };
         let put = async |tokens: u32, tenants: &[&str]| {
             let record = CustomerRecord {
+                uuid: None,
                 id: id("prov"),
                 name: "Provider".to_owned(),
                 region: None,

@@ -224,6 +224,7 @@ pub async fn a_deleted_application_takes_its_tokens_and_codes_along(world: World
 
 pub async fn a_customer_is_written_replaced_listed_and_deleted(world: World) {
     let acme = CustomerRecord {
+        uuid: None,
         id: CustomerId::try_from("acme").unwrap(),
         name: "Acme Ltd.".to_owned(),
         region: Some(RegionName::try_from("eu-1").unwrap()),

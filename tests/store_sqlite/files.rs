@@ -124,7 +124,7 @@ async fn a_store_of_a_newer_program_is_refused_in_words_and_left_alone() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     let error = refused(&path).await;
-    assert_eq!(error, StoreError::NewerSchema { found: 99, known: 1 });
+    assert_eq!(error, StoreError::NewerSchema { found: 99, known: 2 });
     assert!(error.to_string().contains("schema version 99") && !error.is_transient());
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))

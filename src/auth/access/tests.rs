@@ -1,8 +1,10 @@
 //! Who may act for whom: claims that are needed, scopes, tenants, roles, and who pays.
 
+use http::HeaderName;
+
 use super::*;
 use crate::base::clock::UnixTime;
-use crate::config::plan::{CustomerPlan, RegionPlan};
+use crate::config::plan::{CustomerPlan, RegionPlan, TenantSelector};
 use crate::identity::{CredentialKind, IssuerName, SubjectId, TenantGrant};
 use crate::rejection::Code;
 
@@ -41,6 +43,7 @@ fn directory() -> Arc<Directory> {
         roles: roles.map(ids),
     };
     let customer = |name: &str, region: usize, tenants: Vec<TenantGrant>| CustomerPlan {
+        uuid: None,
         id: id(name),
         region: Some(RegionRef::new(region)),
         quotas: Vec::new(),
@@ -89,7 +92,7 @@ fn access(rules: &Rules<'_>) -> Access {
         &plan,
         rules.claims,
         directory(),
-        Some(HeaderName::from_static("x-tenant")),
+        &TenantSelector::by_name(HeaderName::from_static("x-tenant")),
     )
 }
 
@@ -191,7 +194,12 @@ fn an_api_without_a_selector_does_not_read_the_field() {
         roles_any: Vec::new(),
         roles_all: Vec::new(),
     };
-    let access = Access::new(&plan, RequiredClaims::default(), directory(), None);
+    let access = Access::new(
+        &plan,
+        RequiredClaims::default(),
+        directory(),
+        &TenantSelector::default(),
+    );
     let permit = access
         .decide(
             caller(identity()),
@@ -403,7 +411,7 @@ fn a_public_route_permits_anybody_and_knows_nobody() {
         &AccessPlan::Public,
         RequiredClaims::default(),
         directory(),
-        Some(HeaderName::from_static("x-tenant")),
+        &TenantSelector::by_name(HeaderName::from_static("x-tenant")),
     );
     for who in [Caller::known_as(None), caller(identity())] {
         let permit = access

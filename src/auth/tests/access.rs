@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auth::access::Permit;
-use crate::config::plan::{CustomerPlan, RegionPlan, RegionRef};
+use crate::config::plan::{CustomerPlan, RegionPlan, RegionRef, TenantSelector};
 use crate::identity::Role;
 use crate::store::model::CustomerRecord;
 
@@ -30,6 +30,7 @@ impl World {
     /// The file knows the customer `msp` with a grant on `t-file`; others are the store's.
     fn access(&self, rules: Rules) -> Access {
         let customer = CustomerPlan {
+            uuid: None,
             id: id("msp"),
             region: Some(RegionRef::new(0)),
             quotas: Vec::new(),
@@ -48,7 +49,13 @@ impl World {
             roles_any: rules.roles,
             roles_all: Vec::new(),
         };
-        Access::new(&plan, rules.claims, Arc::new(directory), Some(TENANT)).with_scopes(rules.rule)
+        Access::new(
+            &plan,
+            rules.claims,
+            Arc::new(directory),
+            &TenantSelector::by_name(TENANT),
+        )
+        .with_scopes(rules.rule)
     }
 
     async fn decide(&self, access: &Access, accepted: Accepted, call: &Call) -> Result<Permit, Code> {
@@ -74,6 +81,7 @@ impl World {
 
     async fn put_customer(&self, name: &str, tenants: Vec<TenantGrant>) {
         let record = CustomerRecord {
+            uuid: None,
             id: id(name),
             name: name.to_owned(),
             region: Some(id("us-1")),

@@ -3,7 +3,7 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{IntrospectionRef, IssuerRef, RealmRef, ServiceRef};
+use super::{BackendRef, IntrospectionRef, IssuerRef, RealmRef, ServiceRef};
 use crate::base::json_template::JsonTemplate;
 use crate::http::cookie::CookieTemplate;
 use crate::http::origin::Scheme;
@@ -104,6 +104,26 @@ pub enum CsrfRotation {
     Never,
     /// With the answer to each call that needed it. Two calls at once are then a call too many.
     EachUse,
+}
+
+/// Which services a status is about.
+#[derive(Debug, Clone)]
+pub struct StatusPlan {
+    /// The query parameter that names one of them.
+    pub parameter: String,
+    /// The services.
+    pub services: Vec<StatusService>,
+}
+
+/// A service that a status is about.
+#[derive(Debug, Clone)]
+pub struct StatusService {
+    /// Its name.
+    pub name: String,
+    /// The backend that offers it. It is asked whether it can work, or answers from configuration.
+    pub backend: BackendRef,
+    /// What else is said of it: JSON.
+    pub metadata: Option<String>,
 }
 
 /// Where a request says which application it is for, before anybody is known.

@@ -297,6 +297,30 @@ pub(in crate::config) enum RawParameterPlace {
     Query,
 }
 
+/// Says which services can work: `{"services": […]}`, or one of them, where the query names it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Status")]
+pub(in crate::config) struct RawStatus {
+    /// The query parameter that names a service.
+    #[schemars(extend("default" = "service"))]
+    pub parameter: At<NonEmpty>,
+    /// The services, by name.
+    #[schemars(extend("default" = {}))]
+    pub services: Named<RawStatusService>,
+}
+
+/// A service that a status is about.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "StatusService")]
+pub(in crate::config) struct RawStatusService {
+    /// The backend that offers it: its `ready` says whether it can work, its `version` is shown.
+    pub backend: At<String>,
+    /// What else is to be said of it, as JSON.
+    pub metadata: Option<At<Json>>,
+}
+
 /// Deletes a token that a JSON body names, by whoever holds or owns it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

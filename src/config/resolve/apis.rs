@@ -12,9 +12,10 @@ use super::scope::Scope;
 use super::sessions;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    AccessPlan, ApiPlan, Authority, BackendPlan, CredentialPlan, CustomerPlan, DialectRef, HostPattern,
-    IdentityHeaders, IntrospectionPlan, IssuerPlan, LimitPlan, LimitRef, RealmPlan, RegionPlan, RegionRef,
-    RegionRule, RegionSource, RoutePlan, TargetPlan, TokenServicePlan, WrongDoor,
+    AccessPlan, ApiPlan, Authority, BackendPlan, BackendRef, CredentialPlan, CustomerPlan, DialectRef,
+    HostPattern, IdentityHeaders, IntrospectionPlan, IssuerPlan, LimitPlan, LimitRef, Presence, RealmPlan,
+    RegionPlan, RegionRef, RegionRule, RegionSource, RoutePlan, TenantSelector, TokenServicePlan,
+    VersionRule, WrongDoor,
 };
 use crate::config::raw::{RawApi, RawHeaders, RawRegionRule, RawRegionSource, RawWrongDoor};
 use crate::config::read::{At, Named};
@@ -62,11 +63,12 @@ fn one(
         .and_then(|session| sessions::resolve(session, world, scope));
     let credentials = credentials::resolve(&raw.credentials, at, world, scope);
     let limits = limits(&raw.limits.0, scope);
-    let headers = headers(
-        &raw.headers,
-        raw.tenant_selector.as_ref().map(|at| &at.value.0),
-        scope,
-    );
+    let tenant_selector = TenantSelector {
+        name: raw.tenant_selector.as_ref().map(|at| at.value.0.clone()),
+        uuid: raw.tenant_uuid_selector.as_ref().map(|at| at.value.0.clone()),
+    };
+    let headers = headers(&raw.headers, raw, scope);
+    let version = version(raw, scope);
     if raw.routes.value.is_empty() {
         scope.error(
             "empty-list",
@@ -84,6 +86,7 @@ fn one(
     let mut routes = routes::resolve(&raw.routes.value, &inherited, world, scope);
     endpoints::fill_metadata(&mut routes, world.services);
     unguarded(raw, &routes, scope);
+    versioned(raw, &routes, world, scope);
     scope_methods(raw, &routes, world, scope);
     let region = region(&raw.region, &routes, world, scope);
     reachable(name, &region, &hosts, &routes, world, scope);
@@ -92,7 +95,8 @@ fn one(
         hosts,
         dialect,
         headers,
-        tenant_selector: raw.tenant_selector.as_ref().map(|at| at.value.0.clone()),
+        tenant_selector,
+        version,
         region,
         session,
         scope_methods: raw.scope_methods.value,
@@ -202,7 +206,7 @@ pub(super) fn limits(raw: &[At<String>], scope: &mut Scope<'_>) -> Vec<At<LimitR
     found
 }
 
-fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_>) -> IdentityHeaders {
+fn headers(raw: &RawHeaders, api: &RawApi, scope: &mut Scope<'_>) -> IdentityHeaders {
     // Names that differ only in `-`, `_` or `.` are one name to many backends.
     let folded = |name: &HeaderName| -> String {
         name.as_str()
@@ -213,6 +217,7 @@ fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_
     let mut seen: HashMap<String, &'static str> = HashMap::new();
     let named = [
         ("tenant", raw.tenant.as_ref()),
+        ("tenant-uuid", raw.tenant_uuid.as_ref()),
         ("customer", raw.customer.as_ref()),
         ("subject", raw.subject.as_ref()),
         ("region", raw.region.as_ref()),
@@ -233,12 +238,29 @@ fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_
                 "give each a name of its own",
             );
         }
-        if what != "tenant" && selector.is_some_and(|selector| folded(selector) == folded(&at.value.0)) {
+        for (key, carries, selector) in [
+            ("tenant-selector", "tenant", &api.tenant_selector),
+            ("tenant-uuid-selector", "tenant-uuid", &api.tenant_uuid_selector),
+        ] {
+            let is_it =
+                (selector.as_ref()).is_some_and(|selector| folded(&selector.value.0) == folded(&at.value.0));
+            if is_it && what != carries {
+                scope.error(
+                    "contradiction",
+                    at.mark,
+                    format!("`{}` is the `{key}`, so it cannot carry the {what}", at.value.0),
+                    "give it another name",
+                );
+            }
+        }
+        if let Some(version) = &api.version
+            && folded(&version.value.header.value.0) == folded(&at.value.0)
+        {
             scope.error(
                 "contradiction",
                 at.mark,
                 format!(
-                    "`{}` is the `tenant-selector`, so it cannot carry the {what}",
+                    "`{}` is the header of the `version`, so it cannot carry the {what}",
                     at.value.0
                 ),
                 "give it another name",
@@ -248,6 +270,7 @@ fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_
     let name = |at: &Option<At<text::Field>>| at.as_ref().map(|at| at.value.0.clone());
     IdentityHeaders {
         tenant: name(&raw.tenant),
+        tenant_uuid: name(&raw.tenant_uuid),
         customer: name(&raw.customer),
         subject: name(&raw.subject),
         region: name(&raw.region),
@@ -257,6 +280,70 @@ fn headers(raw: &RawHeaders, selector: Option<&HeaderName>, scope: &mut Scope<'_
         remove: raw.remove.iter().map(|name| name.0.clone()).collect(),
         keep_authorization: raw.keep_authorization,
     }
+}
+
+/// Three headers that decide something, each its own.
+fn version(raw: &RawApi, scope: &mut Scope<'_>) -> Option<VersionRule> {
+    let named = [
+        ("tenant-selector", raw.tenant_selector.as_ref()),
+        ("tenant-uuid-selector", raw.tenant_uuid_selector.as_ref()),
+        ("version", raw.version.as_ref().map(|at| &at.value.header)),
+    ];
+    // What a reader of one takes for another spelling of its name.
+    let letters = |name: &HeaderName| -> String {
+        name.as_str()
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect()
+    };
+    for (place, (what, at)) in named.iter().enumerate() {
+        let Some(at) = at else { continue };
+        let before = named.iter().take(place);
+        let same = before
+            .filter(|(_, other)| other.is_some_and(|other| letters(&other.value.0) == letters(&at.value.0)))
+            .map(|(other, _)| *other)
+            .next();
+        if let Some(other) = same {
+            scope.error(
+                "duplicate",
+                at.mark,
+                format!("`{what}` and `{other}` are one header, `{}`", at.value.0),
+                "give each a name of its own",
+            );
+        }
+    }
+    raw.version.as_ref().map(|at| VersionRule {
+        header: at.value.header.value.0.clone(),
+        presence: if at.value.required {
+            Presence::Required
+        } else {
+            Presence::Optional
+        },
+    })
+}
+
+/// Versions that nothing is known of to compare with.
+fn versioned(raw: &RawApi, routes: &[RoutePlan], world: &World<'_>, scope: &mut Scope<'_>) {
+    let Some(at) = &raw.version else { return };
+    let used = used_backends(routes);
+    let mut backends = used.iter().filter_map(|index| world.backends.get(*index));
+    if let Some(backend) = backends.find(|backend| backend.version.is_none()) {
+        scope.error(
+            "contradiction",
+            at.mark,
+            format!(
+                "calls say for which version they are, and the backend `{}` has none to compare it with",
+                backend.name
+            ),
+            "add `version: 1.0.0` to the backend: the newest that it speaks",
+        );
+    }
+}
+
+/// Indices of the backends that routes go to.
+fn used_backends(routes: &[RoutePlan]) -> BTreeSet<usize> {
+    let backends = routes.iter().filter_map(|route| route.target.backend());
+    backends.map(BackendRef::index).collect()
 }
 
 /// The credentials that a route takes.
@@ -413,26 +500,7 @@ fn reachable(
     world: &World<'_>,
     scope: &mut Scope<'_>,
 ) {
-    let used: BTreeSet<usize> = routes
-        .iter()
-        .filter_map(|route| match &route.target {
-            TargetPlan::Backend { backend, .. } => Some(backend.index()),
-            TargetPlan::Respond(_)
-            | TargetPlan::Gone
-            | TargetPlan::SignIn(_)
-            | TargetPlan::SignOut(_)
-            | TargetPlan::Authorize(_)
-            | TargetPlan::AuthorizeStep(_)
-            | TargetPlan::MintClient(_)
-            | TargetPlan::Token(_)
-            | TargetPlan::Revoke(_)
-            | TargetPlan::Introspect(_)
-            | TargetPlan::Metadata(_)
-            | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_) => None,
-        })
-        .collect();
-    let backends: Vec<&BackendPlan> = used
+    let backends: Vec<&BackendPlan> = used_backends(routes)
         .iter()
         .filter_map(|index| world.backends.get(*index))
         .collect();

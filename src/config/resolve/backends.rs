@@ -7,8 +7,8 @@ use super::listeners::certificate;
 use super::material;
 use super::scope::Scope;
 use crate::config::plan::{
-    BackendPlan, Balance, EndpointPlan, FixedAnswer, PoolPlan, RegionRef, UpstreamProtocol, UpstreamTimeouts,
-    UpstreamTls,
+    BackendPlan, Balance, EndpointPlan, FixedAnswer, PoolPlan, ReadyPlan, RegionRef, UpstreamProtocol,
+    UpstreamTimeouts, UpstreamTls,
 };
 use crate::config::raw::{RawAnswer, RawBackend, RawBalance, RawProtocol, RawUpstreamTimeouts};
 use crate::config::read::{At, Named};
@@ -75,6 +75,7 @@ fn one(name: &At<String>, at: &At<RawBackend>, scope: &mut Scope<'_>) -> Backend
     }
     BackendPlan {
         name: name.value.clone(),
+        version: raw.version.as_ref().map(|version| version.0.clone()),
         endpoints,
         protocol: match raw.protocol {
             RawProtocol::Http1 => UpstreamProtocol::Http1,
@@ -108,6 +109,23 @@ fn one(name: &At<String>, at: &At<RawBackend>, scope: &mut Scope<'_>) -> Backend
         },
         resolve: raw.resolve.0,
         set_aside: raw.set_aside.0,
+        ready: raw.ready.as_ref().map(|at| {
+            if raw.respond.is_some() {
+                scope.error(
+                    "contradiction",
+                    at.mark,
+                    "`ready` is for endpoints, and this backend answers from here",
+                    "remove it",
+                );
+            }
+            ReadyPlan {
+                path: at.value.path.value.0.clone(),
+                host: at.value.host.as_ref().map(|host| host.0.clone()),
+                interval: at.value.interval.0,
+                timeout: at.value.timeout.0,
+                failures: at.value.failures,
+            }
+        }),
         fixed: raw.respond.as_ref().map(|respond| answer(respond, scope)),
     }
 }

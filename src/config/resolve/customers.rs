@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::limits::{Quotas, quotas};
 use super::material;
 use super::scope::Scope;
+use crate::config::node::Mark;
 use crate::config::plan::{CustomerPlan, LimitPlan, RegionRef};
 use crate::config::raw::{RawCustomer, RawTenant};
 use crate::config::read::{At, Named};
@@ -16,6 +17,19 @@ pub(super) fn resolve(
     limits: &[LimitPlan],
     scope: &mut Scope<'_>,
 ) -> Vec<CustomerPlan> {
+    let mut uuids: HashMap<&str, Mark> = HashMap::new();
+    for (_, customer) in &raw.0 {
+        let Some(at) = &customer.uuid else { continue };
+        if let Some(first) = uuids.insert(at.value.0.as_str(), at.mark) {
+            let hint = format!("the first is at {}", scope.other_place(at.mark, first));
+            scope.error(
+                "duplicate",
+                at.mark,
+                format!("two customers have the UUID `{}`", at.value.0),
+                hint,
+            );
+        }
+    }
     raw.0
         .iter()
         .filter_map(|(id, customer)| one(id, customer, plans, limits, scope))
@@ -52,6 +66,7 @@ fn one(
         .collect();
     Some(CustomerPlan {
         id: material::name(id, "customer", scope)?,
+        uuid: raw.uuid.as_ref().map(|at| at.value.0.clone()),
         region,
         quotas: own,
         tenants,

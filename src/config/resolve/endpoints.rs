@@ -33,6 +33,8 @@ pub(super) enum Callers {
     Public,
     /// Users of this realm who are known.
     OfRealm(Option<RealmRef>),
+    /// Whoever the route lets in.
+    Any,
     /// Whoever has something that can be ended.
     WithSomethingToEnd,
 }
@@ -53,7 +55,7 @@ impl<'h> Here<'h> {
             }
         }
         match (callers, self.access) {
-            (Callers::Public, AccessPlan::Public) => {}
+            (Callers::Public, AccessPlan::Public) | (Callers::Any, _) => {}
             (Callers::Public, AccessPlan::Required { .. }) => scope.error(
                 "contradiction",
                 to,
@@ -275,7 +277,8 @@ pub(super) fn fill_metadata(routes: &mut [RoutePlan], services: &[TokenServicePl
             | TargetPlan::AuthorizeStep(_)
             | TargetPlan::MintClient(_)
             | TargetPlan::Metadata(_)
-            | TargetPlan::DeleteToken(_) => None,
+            | TargetPlan::DeleteToken(_)
+            | TargetPlan::Status(_) => None,
         };
         // A path with a capture is many.
         if let Some((service, kind)) = endpoint

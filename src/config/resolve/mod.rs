@@ -19,6 +19,7 @@ mod server;
 mod services;
 mod sessions;
 mod sign_in;
+mod status;
 mod telemetry;
 
 use std::path::PathBuf;

@@ -11,12 +11,13 @@ use super::endpoints::{self, Here, Plain};
 use super::rewrite;
 use super::scope::Scope;
 use super::sign_in;
+use super::status;
 use crate::config::node::Mark;
 use crate::config::plan::{
     AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef,
-    ParameterPlaces, RealmRef, RoutePlan, TargetPlan,
+    ParameterPlaces, RangePlan, RealmRef, RoutePlan, TargetPlan,
 };
-use crate::config::raw::{RawApi, RawItems, RawRoute, RawTarget};
+use crate::config::raw::{RawApi, RawItems, RawRange, RawRoute, RawTarget};
 use crate::config::read::At;
 use crate::identity::RouteName;
 
@@ -99,6 +100,21 @@ fn one(
         access,
         limits: limits.iter().map(|limit| limit.value).collect(),
         items,
+        media_types: match (&raw.media_types, &target) {
+            (Some(own), _) => own.0.iter().map(|media| media.0.clone()).collect(),
+            // Targets of our own know what they read.
+            (None, Some(TargetPlan::Backend { .. })) => {
+                let inherited = &inherited.api.value.media_types;
+                inherited.0.iter().map(|media| media.0.clone()).collect()
+            }
+            (None, Some(_) | None) => Vec::new(),
+        },
+        ranges: raw
+            .ranges
+            .0
+            .iter()
+            .map(|(name, at)| range(name, at, scope))
+            .collect(),
         body_limit: raw
             .body_limit
             .as_ref()
@@ -357,7 +373,8 @@ fn unseen_client(target: &TargetPlan, limits: &[At<LimitRef>], world: &World<'_>
         | TargetPlan::MintClient(_)
         | TargetPlan::Metadata(_)
         | TargetPlan::Keys(_)
-        | TargetPlan::DeleteToken(_) => false,
+        | TargetPlan::DeleteToken(_)
+        | TargetPlan::Status(_) => false,
     };
     for at in limits.iter().filter(|_| form_only) {
         if let Some(limit) = world.limits.get(at.value.index())
@@ -446,7 +463,8 @@ fn check_claims(
             },
         );
     }
-    if let Some(selector) = &inherited.api.value.tenant_selector {
+    let api = &inherited.api.value;
+    if let Some(selector) = api.tenant_selector.as_ref().or(api.tenant_uuid_selector.as_ref()) {
         let any = |claims: &ClaimsPlan| {
             claims.customer.is_some() || claims.tenant.is_some() || claims.tenants.is_some()
         };
@@ -480,6 +498,22 @@ fn check_claims(
                 );
             },
         );
+    }
+}
+
+fn range(name: &At<String>, at: &At<RawRange>, scope: &mut Scope<'_>) -> RangePlan {
+    if at.value.min > at.value.max && !scope.findings.is_damaged(at.mark) {
+        scope.error(
+            "contradiction",
+            at.mark,
+            format!("no number is from {} to {}", at.value.min, at.value.max),
+            "`min` is the least and `max` the most",
+        );
+    }
+    RangePlan {
+        name: name.value.clone(),
+        min: at.value.min,
+        max: at.value.max,
     }
 }
 
@@ -537,6 +571,7 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::DeleteToken(delete) => endpoints::delete_token(delete, here, scope),
         RawTarget::Introspect(service) => endpoints::plain(Plain::Introspect, service, here, scope),
         RawTarget::Metadata(service) => endpoints::plain(Plain::Metadata, service, here, scope),
+        RawTarget::Status(status) => status::resolve(status, here, scope),
         RawTarget::Keys(service) => endpoints::plain(Plain::Keys, service, here, scope),
     }
 }

@@ -209,6 +209,7 @@ impl World {
         let plan = realm_plan(wish.while_locked);
         let realm = Realm::new(&plan, accounts, Metrics::new().sign_ins("central"));
         let msp = CustomerPlan {
+            uuid: None,
             id: id("msp"),
             region: None,
             quotas: Vec::new(),

@@ -261,6 +261,10 @@ impl State {
     }
 
     pub(super) fn put_customer(&mut self, mut customer: CustomerRecord, by: By) -> Written {
+        let has_it = |other: &CustomerRecord| other.id != customer.id && other.uuid == customer.uuid;
+        if customer.uuid.is_some() && self.customers.values().any(has_it) {
+            return Written::Taken;
+        }
         let before = self.customers.get(&customer.id).map(|before| before.created_at);
         if let Some(created_at) = before {
             customer.created_at = created_at;

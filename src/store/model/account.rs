@@ -6,7 +6,7 @@ use crate::base::secret::Secret;
 use crate::base::units::Quota;
 use crate::identity::{
     AccountKey, AccountName, CustomerId, LimitName, RealmName, RegionName, Role, TenantGrant, TenantId,
-    UserId,
+    TenantUuid, UserId,
 };
 
 words! {
@@ -80,6 +80,8 @@ pub struct CustomerRecord {
     pub id: CustomerId,
     /// For people.
     pub name: String,
+    /// By what else clients may select it as a tenant. No two customers of a store have the same.
+    pub uuid: Option<TenantUuid>,
     /// Home region.
     pub region: Option<RegionName>,
     /// Quotas that differ from the limit's own, by the limit's name. At most one for each name.

@@ -170,7 +170,7 @@ fn changed(tx: &Tx<'_>, realm: &RealmName, client_id: &ClientId) -> Result<(), S
     })
 }
 
-const CUSTOMER: &str = "id, name, region, quotas, tenants, created_at";
+const CUSTOMER: &str = "id, name, region, quotas, tenants, created_at, uuid";
 
 fn customer_of(row: &Row<'_>) -> rusqlite::Result<CustomerRecord> {
     Ok(CustomerRecord {
@@ -180,6 +180,7 @@ fn customer_of(row: &Row<'_>) -> rusqlite::Result<CustomerRecord> {
         quotas: quotas(row.get::<_, Json<Vec<HeldQuota>>>(3)?.0),
         tenants: row.get::<_, Json<_>>(4)?.0,
         created_at: row.get(5)?,
+        uuid: row.get(6)?,
     })
 }
 
@@ -212,7 +213,17 @@ pub(super) fn put_customer(tx: &Tx<'_>, customer: &CustomerRecord, by: &By) -> R
         params![customer.id],
         |row| row.get(0),
     )?;
-    let sql = format!("INSERT OR REPLACE INTO customers ({CUSTOMER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+    if let Some(uuid) = &customer.uuid {
+        let other: Option<CustomerId> = tx.first(
+            "SELECT id FROM customers WHERE uuid = ?1 AND id <> ?2",
+            params![uuid, customer.id],
+            |row| row.get(0),
+        )?;
+        if other.is_some() {
+            return Ok(Written::Taken);
+        }
+    }
+    let sql = format!("INSERT OR REPLACE INTO customers ({CUSTOMER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     tx.execute(
         &sql,
         params![
@@ -222,6 +233,7 @@ pub(super) fn put_customer(tx: &Tx<'_>, customer: &CustomerRecord, by: &By) -> R
             held_quotas(&customer.quotas),
             Json(&customer.tenants),
             before.unwrap_or(customer.created_at),
+            customer.uuid,
         ],
     )?;
     tx.note(&notes::customer_written(customer), by)?;

@@ -8,7 +8,10 @@ use crate::store::error::StoreError;
 const APPLICATION: i32 = 0x544c_4754;
 
 /// What leads from each version to the next; the first from nothing to version 1.
-const STEPS: &[&str] = &[include_str!("migrations/0001.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 
 /// The version that this program reads and writes.
 fn newest() -> u32 {

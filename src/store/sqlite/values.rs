@@ -12,7 +12,7 @@ use crate::base::secret::Secret;
 use crate::base::units::Quota;
 use crate::identity::{
     AccountKey, AccountName, ClientId, CustomerId, FamilyId, Jti, LimitName, RealmName, RegionName, Role,
-    Scope, TenantId, UserId,
+    Scope, TenantId, TenantUuid, UserId,
 };
 use crate::store::model::{
     AccessKey, Actor, ApplicationState, GrantType, Origin, Reach, RefreshState, UserState,
@@ -47,6 +47,7 @@ text_columns!(
     ClientId,
     CustomerId,
     TenantId,
+    TenantUuid,
     RegionName
 );
 

@@ -35,6 +35,30 @@ pub struct EndpointReading {
     pub is_aside: bool,
 }
 
+/// What the readiness check says of one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyReading {
+    /// The backend's name.
+    pub backend: String,
+    /// The region's name, if the endpoint belongs to one.
+    pub region: Option<String>,
+    /// `host:port` as configured.
+    pub endpoint: String,
+    /// Can it work?
+    pub is_ready: bool,
+}
+
+/// Writes all readings of now; what is not among them is gone.
+pub(super) fn write_ready(families: &Families, readings: &[ReadyReading]) {
+    families.upstream_ready.clear();
+    for reading in readings {
+        let region = reading.region.as_deref().unwrap_or(NONE);
+        let labels = [reading.backend.as_str(), region, reading.endpoint.as_str()];
+        let is_ready = if reading.is_ready { 1.0 } else { 0.0 };
+        families.upstream_ready.cell(&labels).set(is_ready);
+    }
+}
+
 /// Which address of which endpoint.
 type Place = (String, Option<String>, String, SocketAddr);
 

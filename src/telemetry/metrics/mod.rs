@@ -9,7 +9,7 @@ mod registry;
 mod table;
 
 pub use cells::{BOUNDS_SECONDS, Counter, Gauge, Histogram, Kind, Level};
-pub use endpoints::EndpointReading;
+pub use endpoints::{EndpointReading, ReadyReading};
 pub use family::Description;
 pub use handles::{
     CredentialMetrics, IntrospectionMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, Outcome, Reasons,

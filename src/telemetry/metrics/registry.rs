@@ -6,7 +6,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Registry, TextEncoder};
 
 use super::cells::{Counted, Counter, Gauge, Level};
-use super::endpoints::{EndpointReading, Endpoints};
+use super::endpoints::{EndpointReading, Endpoints, ReadyReading, write_ready};
 use super::handles::{
     CredentialMetrics, IntrospectionMetrics, IssuerMetrics, LimitMetrics, ListenerMetrics, RouteMetrics,
     SignInMetrics, UpstreamMetrics,
@@ -118,6 +118,11 @@ impl Metrics {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take(&self.families, readings);
+    }
+
+    /// What the readiness checks of all backends say now: all of them, before each scrape.
+    pub fn ready(&self, readings: &[ReadyReading]) {
+        write_ready(&self.families, readings);
     }
 
     /// The counters of an issuer and its keys.

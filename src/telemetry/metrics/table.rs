@@ -78,6 +78,9 @@ table! {
     upstream_aside: Gauge = "tollgate_upstream_addresses_aside", "addresses", ["backend", "region", "endpoint"],
         "Addresses of an endpoint that are set aside now.";
 
+    upstream_ready: Gauge = "tollgate_upstream_ready", "endpoints", ["backend", "region", "endpoint"],
+        "1 while an endpoint says that it can work, for backends that are asked; else 0.";
+
     tokens_verified: Counter = "tollgate_tokens_verified_total", "tokens", ["issuer"],
         "Tokens whose signature and claims were verified and found good.";
     token_cache_hits: Counter = "tollgate_token_cache_hits_total", "tokens", ["issuer"],

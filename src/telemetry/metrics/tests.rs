@@ -23,6 +23,12 @@ fn full() -> std::sync::Arc<Metrics> {
     route.ended(Outcome::UpstreamCut, Some(StatusCode::OK), ms);
     metrics.upstream("monitoring", "us-1").duration.observe(ms);
     metrics.endpoints(&[reading("10.0.0.1", 0)]);
+    metrics.ready(&[ReadyReading {
+        backend: "monitoring".to_owned(),
+        region: None,
+        endpoint: "monitoring.internal:80".to_owned(),
+        is_ready: true,
+    }]);
     metrics.issuer("idp").refused.inc("signature");
     metrics.credential("central", "session").refused.inc("expired");
     metrics.sign_ins("central").outcomes.inc("wrong");

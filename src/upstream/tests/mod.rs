@@ -42,6 +42,7 @@ pub(super) fn endpoint(region: Option<usize>, address: SocketAddr) -> EndpointPl
 /// A backend of those endpoints, with deadlines that never pass.
 pub(super) fn plan(addresses: &[SocketAddr]) -> BackendPlan {
     BackendPlan {
+        version: None,
         name: "inventory".to_owned(),
         endpoints: addresses.iter().map(|address| endpoint(None, *address)).collect(),
         protocol: UpstreamProtocol::Http1,
@@ -60,6 +61,7 @@ pub(super) fn plan(addresses: &[SocketAddr]) -> BackendPlan {
         },
         resolve: LONG,
         set_aside: LONG,
+        ready: None,
         fixed: None,
     }
 }

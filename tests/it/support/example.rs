@@ -11,7 +11,7 @@ use tollgate::gateway::{Gateway, Options};
 
 use super::client::{Got, request, send};
 use super::upstream::Upstream;
-use super::world::OPERATOR;
+use super::world::{OPERATOR, hash};
 
 /// A running example.
 pub struct Example {
@@ -30,13 +30,18 @@ pub struct Example {
 impl Example {
     /// Starts `config/examples/{name}.yaml` for clients that know it as `host`.
     pub async fn start(name: &str, host: &str, clock: Clock) -> Example {
+        let backend = Upstream::start("backend").await;
+        Example::before(name, host, clock, backend).await
+    }
+
+    /// The same before this backend.
+    pub async fn before(name: &str, host: &str, clock: Clock, backend: Upstream) -> Example {
         let folder = tempfile::tempdir().expect("a folder");
         let certified = rcgen::generate_simple_self_signed(vec![host.to_owned()]).expect("a certificate");
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
         write("chain.pem", &certified.cert.pem());
         write("key.pem", &certified.signing_key.serialize_pem());
         write("operator.token", &format!("{OPERATOR}\n"));
-        let backend = Upstream::start("backend").await;
         let plan = load(name, host, folder.path(), &backend);
         let options = Options {
             clock: clock.clone(),
@@ -88,7 +93,7 @@ impl Example {
             request(method, "admin", target, &fields, &body.to_string()),
         )
         .await;
-        assert!(got.status.is_success(), "{target}: {}", got.text());
+        assert!(got.status.is_success(), "{target}: {} {}", got.status, got.text());
         serde_json::from_slice(&got.body).unwrap_or(Value::Null)
     }
 
@@ -125,6 +130,7 @@ fn load(name: &str, host: &str, folder: &Path, backend: &Upstream) -> Plan {
         "ISSUER" => Some("https://idp.example/".to_owned()),
         "KEYS_URL" => Some("http://127.0.0.1:9/jwks.json".to_owned()),
         "BACKEND" => Some(backend.url()),
+        "ADMIN_PASSWORD" => Some(hash()),
         _ => None,
     };
     let mut plan =

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every test needs every tool")]
 
 pub mod client;
+pub mod driver;
 pub mod example;
 pub mod gateway;
 pub mod keys;

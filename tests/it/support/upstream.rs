@@ -11,6 +11,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+/// Where the shipped configurations ask whether a backend can work.
+const HEALTH: &str = "/health";
+
 /// One request as the backend saw it.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -37,6 +40,9 @@ impl Seen {
     }
 }
 
+/// What a backend answers: a status, and JSON; `None` for the answer of every backend.
+pub type Behaviour = dyn Fn(&Seen) -> Option<(u16, serde_json::Value)> + Send + Sync;
+
 /// The backend. Ends when dropped.
 pub struct Upstream {
     pub address: SocketAddr,
@@ -54,15 +60,23 @@ impl Drop for Upstream {
 impl Upstream {
     /// Starts a backend that answers every request with 200 and `{"served_by": name}`; HTTP/1.1.
     pub async fn start(name: &'static str) -> Upstream {
-        Upstream::start_protocol(name, false).await
+        Upstream::start_protocol(name, false, Arc::new(|_| None)).await
+    }
+
+    /// The same, and what `behaviour` says.
+    pub async fn behaving(
+        name: &'static str,
+        behaviour: impl Fn(&Seen) -> Option<(u16, serde_json::Value)> + Send + Sync + 'static,
+    ) -> Upstream {
+        Upstream::start_protocol(name, false, Arc::new(behaviour)).await
     }
 
     /// The same over HTTP/2 with prior knowledge.
     pub async fn start_h2(name: &'static str) -> Upstream {
-        Upstream::start_protocol(name, true).await
+        Upstream::start_protocol(name, true, Arc::new(|_| None)).await
     }
 
-    async fn start_protocol(name: &'static str, h2: bool) -> Upstream {
+    async fn start_protocol(name: &'static str, h2: bool, behaviour: Arc<Behaviour>) -> Upstream {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
@@ -74,10 +88,10 @@ impl Upstream {
                 let Ok((stream, _)) = listener.accept().await else {
                     continue;
                 };
-                let record = record.clone();
+                let (record, behaviour) = (record.clone(), Arc::clone(&behaviour));
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let record = record.clone();
-                    async move { Ok::<_, Infallible>(answer(name, request, &record).await) }
+                    let (record, behaviour) = (record.clone(), Arc::clone(&behaviour));
+                    async move { Ok::<_, Infallible>(answer(name, request, &record, &*behaviour).await) }
                 });
                 tokio::spawn(async move {
                     let io = TokioIo::new(stream);
@@ -106,7 +120,7 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// Everything seen so far.
+    /// Everything seen so far, but checks of readiness.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("the record").clone()
     }
@@ -123,6 +137,7 @@ async fn answer(
     name: &'static str,
     request: Request<Incoming>,
     record: &Mutex<Vec<Seen>>,
+    behaviour: &Behaviour,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let Ok(collected) = body.collect().await else {
@@ -131,7 +146,7 @@ async fn answer(
     let trailers = collected.trailers().cloned();
     let body = collected.to_bytes();
     let length = body.len();
-    record.lock().expect("the record").push(Seen {
+    let seen = Seen {
         method: parts.method,
         target: parts
             .uri
@@ -141,7 +156,25 @@ async fn answer(
         headers: parts.headers,
         body,
         trailers,
-    });
+    };
+    let said = behaviour(&seen);
+    if seen.target != HEALTH {
+        record.lock().expect("the record").push(seen);
+    }
+    if let Some((status, json)) = said {
+        let body = if json.is_null() {
+            String::new()
+        } else {
+            json.to_string()
+        };
+        let length = body.len();
+        return Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+            .header("content-length", length)
+            .body(Full::new(Bytes::from(body)))
+            .expect("an answer");
+    }
     Response::builder()
         .header("content-type", "application/json")
         .header("x-served-by", name)

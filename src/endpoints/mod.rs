@@ -1,21 +1,26 @@
-//! All endpoints that answer themselves, as the target of a route.
+//! Floor 4: all endpoints that answer themselves, as the targets of routes: those of the token service, and what a front door
+//! offers beside it.
+
+mod status;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
 
-use super::asked::Asked;
-use super::authorize::Authorize;
-use super::authorize_step::{AuthorizeStep, user_of};
-use super::call::Call;
-use super::mint_client::MintClient;
-use super::service::TokenService;
-use super::sign_in::SignIn;
-use super::sign_out::SignOut;
 use crate::config::plan::{DeleteTokenPlan, MetadataPlan, TokenEndpointPlan};
 use crate::http::body::Body;
+use crate::oauth::asked::Asked;
+use crate::oauth::authorize::Authorize;
+use crate::oauth::authorize_step::{AuthorizeStep, user_of};
+use crate::oauth::call::Call;
+use crate::oauth::mint_client::MintClient;
+use crate::oauth::service::TokenService;
+use crate::oauth::sign_in::SignIn;
+use crate::oauth::sign_out::SignOut;
 use crate::rejection::Rejection;
+
+pub use status::{Status, Watched};
 
 /// An endpoint, compiled.
 #[derive(Debug)]
@@ -42,6 +47,8 @@ pub enum Endpoint {
     Keys(Arc<TokenService>),
     /// Deletes a token.
     DeleteToken(Arc<TokenService>, DeleteTokenPlan),
+    /// Which services can work.
+    Status(Box<Status>),
 }
 
 impl Endpoint {
@@ -61,6 +68,7 @@ impl Endpoint {
             Endpoint::Introspect(service) => service.introspect(call(asked, body)).await,
             Endpoint::Metadata(service, plan) => service.metadata(plan, &call(asked, body)),
             Endpoint::Keys(service) => service.key_set(&call(asked, body)),
+            Endpoint::Status(endpoint) => endpoint.answer(asked),
             Endpoint::DeleteToken(service, plan) => {
                 let caller = user_of(asked, service.realm())?.id;
                 service.delete_token(plan, caller, call(asked, body)).await
