@@ -45,7 +45,7 @@ async fn answer(
         Target::Backend(backend) => {
             let (to, of) = (region, &mut request);
             stages::outgoing(view, shard, route, &admission, &head, &client, to, of, trail);
-            stages::rewrite(backend, &head, &captures, &mut request)?; //             400
+            stages::rewrite(backend, &admission, &head, &captures, &mut request)?; // 400
             let mut answer = stages::forward(backend, shard, region, request, trail).await?; // 502 503 504
             stages::returning(shard, route, &admission, &mut answer, trail).await;
             Ok(Answer::Upstream(answer))

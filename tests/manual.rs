@@ -247,6 +247,8 @@ fn every_configuration_in_the_manual_loads() {
     let folder = tempfile::tempdir().unwrap();
     let mut seen = 0;
     let mut wrong = Vec::new();
+    // Secrets are what a page cannot show.
+    let environment = |name: &str| name.ends_with("_KEY").then(|| "k".repeat(40));
     for page in pages() {
         for block in blocks(&page)
             .into_iter()
@@ -255,7 +257,7 @@ fn every_configuration_in_the_manual_loads() {
             seen += 1;
             let file = folder.path().join(format!("{seen}.yaml"));
             std::fs::write(&file, &block.text).unwrap();
-            if let Err(findings) = tollgate::config::load(&file, &|_| None) {
+            if let Err(findings) = tollgate::config::load(&file, &environment) {
                 wrong.push(format!("{}:{}: {findings:#?}", page.name, block.line));
             }
         }

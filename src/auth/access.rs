@@ -16,7 +16,7 @@ use crate::accounts::directory::{Directory, Grant};
 use crate::accounts::{Right, tenancy};
 use crate::config::plan::{AccessPlan, RegionRef, TenantSelector};
 use crate::identity::scopes::ScopeMethods;
-use crate::identity::{CustomerId, Identity, RegionName, Role, Scope, TenantId};
+use crate::identity::{CredentialKind, CustomerId, Identity, RegionName, Role, Scope, TenantId};
 use crate::rejection::Rejection;
 
 /// Claims that a route cannot do without, because it limits or injects by them. A token that lacks one is not valid
@@ -458,6 +458,12 @@ impl Permit {
     /// The verified caller; `None` for anybody.
     pub fn known(&self) -> Option<&Arc<Known>> {
         self.known.as_ref()
+    }
+
+    /// Did the caller come by a signed URL?
+    pub fn is_by_signed_url(&self) -> bool {
+        self.identity()
+            .is_some_and(|identity| identity.kind == CredentialKind::SignedUrl)
     }
 
     /// Whose quota is charged: always the caller's own customer, whatever tenant it acts on.

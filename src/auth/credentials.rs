@@ -14,6 +14,7 @@ use super::jwt::Issuer;
 use super::known::Known;
 use super::presented::Presented;
 use super::session::SessionCookies;
+use super::signed_url::SignedUrls;
 use crate::base::clock::Clock;
 use crate::identity::Identity;
 use crate::rejection::Rejection;
@@ -35,6 +36,7 @@ enum Authenticator {
     Session(SessionCookies),
     Basic(Arc<Logins>),
     ApiKey(ApiKey),
+    SignedUrl(SignedUrls),
 }
 
 /// One entry of a route's list.
@@ -48,6 +50,8 @@ pub enum Accepted {
     Basic(Arc<Logins>),
     /// A token in another header.
     ApiKey(ApiKey),
+    /// A signed URL.
+    SignedUrl(SignedUrls),
 }
 
 /// Who is calling. Only [`Credentials`] make one.
@@ -105,7 +109,9 @@ impl Credentials {
             .iter()
             .filter_map(|one| match one {
                 Accepted::Bearer(authority) => Some(authority.clone()),
-                Accepted::Session(_) | Accepted::Basic(_) | Accepted::ApiKey(_) => None,
+                Accepted::Session(_) | Accepted::Basic(_) | Accepted::ApiKey(_) | Accepted::SignedUrl(_) => {
+                    None
+                }
             })
             .collect();
         let kinds = accepted.into_iter().filter_map(|one| match one {
@@ -116,6 +122,7 @@ impl Credentials {
             Accepted::Session(session) => Some(Authenticator::Session(session)),
             Accepted::Basic(logins) => Some(Authenticator::Basic(logins)),
             Accepted::ApiKey(key) => Some(Authenticator::ApiKey(key)),
+            Accepted::SignedUrl(urls) => Some(Authenticator::SignedUrl(urls)),
         });
         Credentials(Kind::Required(kinds.collect()))
     }
@@ -127,7 +134,10 @@ impl Credentials {
             Kind::Public => None,
             Kind::Required(authenticators) => authenticators.iter().find_map(|one| match one {
                 Authenticator::Session(cookies) => cookies.renewal(presented, session),
-                Authenticator::Bearer(_) | Authenticator::Basic(_) | Authenticator::ApiKey(_) => None,
+                Authenticator::Bearer(_)
+                | Authenticator::Basic(_)
+                | Authenticator::ApiKey(_)
+                | Authenticator::SignedUrl(_) => None,
             }),
         }
     }
@@ -152,6 +162,7 @@ impl Credentials {
                 Authenticator::Session(session) => session.identify(presented, clock.unix()).await?,
                 Authenticator::Basic(logins) => logins.identify(presented, clock.unix()).await?,
                 Authenticator::ApiKey(key) => key.identify(presented, clock.unix()).await?,
+                Authenticator::SignedUrl(urls) => urls.identify(presented, clock.unix())?,
             };
             if let Some(known) = known {
                 return Ok(Caller(Who::Known(known)));

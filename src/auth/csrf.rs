@@ -156,6 +156,8 @@ mod tests {
         let presented = Presented {
             headers: &headers,
             method,
+            path: "/",
+            query: None,
             scheme: Scheme::Https,
             authority: "api.example.com",
         };

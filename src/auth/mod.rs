@@ -17,6 +17,7 @@ pub mod own;
 pub mod presented;
 mod selector;
 pub mod session;
+pub mod signed_url;
 
 pub use bearer::Authority;
 pub use credentials::{Accepted, Caller, Credentials};

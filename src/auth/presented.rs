@@ -11,6 +11,10 @@ pub struct Presented<'r> {
     pub headers: &'r HeaderMap,
     /// Its method.
     pub method: &'r Method,
+    /// Its path, in normal form.
+    pub path: &'r str,
+    /// Its query, byte for byte.
+    pub query: Option<&'r str>,
     /// What the client spoke: by TLS here, or by word of a trusted proxy.
     pub scheme: Scheme,
     /// Host, and port if it named one, as it came.
@@ -23,6 +27,8 @@ impl<'r> Presented<'r> {
         Presented {
             headers,
             method: &Method::GET,
+            path: "/",
+            query: None,
             scheme: Scheme::Https,
             authority: "localhost",
         }

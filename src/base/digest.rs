@@ -3,8 +3,11 @@
 use std::hash::{Hash, Hasher};
 
 use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::random;
+use super::secret::Secret;
 
 /// SHA-256 of a token, code, session id or client secret. All of them carry 128 random bits or more (or a signature), so
 /// nobody finds the text behind a digest by trying; passwords have too few and are hashed with Argon2 instead.
@@ -39,6 +42,11 @@ impl Digest {
         &self.0
     }
 
+    /// As base64url without padding (RFC 4648 section 5): 43 characters.
+    pub fn base64url(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
     /// Equal in constant time: for a presented secret beside a stored one, where the place of the first difference would
     /// tell something.
     pub fn matches(&self, other: &Digest) -> bool {
@@ -55,7 +63,7 @@ impl Hash for Digest {
     }
 }
 
-/// Digests that only this process can make: HMAC-SHA-256 (RFC 2104) with a key that was drawn at start. For what has too
+/// Digests that only who has the key can make: HMAC-SHA-256 (RFC 2104), usually with a key that this process drew at start. For what has too
 /// few bits for a plain digest, such as a password: whoever reads the digests alone cannot try out texts.
 #[derive(Debug)]
 pub struct KeyedDigest(hmac::Key);
@@ -66,6 +74,11 @@ impl KeyedDigest {
         let mut key = zeroize::Zeroizing::new([0; 32]);
         random::fill(key.as_mut_slice());
         KeyedDigest(hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()))
+    }
+
+    /// With a key that others have too.
+    pub fn of_secret(secret: &Secret) -> KeyedDigest {
+        KeyedDigest(hmac::Key::new(hmac::HMAC_SHA256, secret.reveal()))
     }
 
     /// The digest of `parts`, one after the other: each with its length, so that they cannot run into one another.

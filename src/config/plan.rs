@@ -31,8 +31,9 @@ pub use accounts::{
 pub use endpoints::{
     AnswerPlan, Authority, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, CsrfPlan,
     CsrfRotation, DeleteTokenPlan, MetadataPlan, MintClientPlan, MintField, NoField, ParameterPlaces,
-    RefererRule, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan, StatusPlan,
-    StatusService, StepCookies, TokenEndpointPlan, TokenField,
+    RefererRule, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan,
+    SignUrlField, SignUrlPlan, SignedUrlPlan, StatusPlan, StatusService, StepCookies, TokenEndpointPlan,
+    TokenField,
 };
 pub use services::{
     AccessFormat, AccessTokenPlan, IntrospectionPlan, PkceRule, RefreshTokenPlan, SigningAlgorithm,
@@ -69,6 +70,8 @@ reference!(/// A token service of [`Plan::services`].
     ServiceRef);
 reference!(/// An introspection of [`Plan::introspections`].
     IntrospectionRef);
+reference!(/// Keys of [`Plan::signed_urls`].
+    SignedUrlRef);
 reference!(/// A limit of [`Plan::limits`].
     LimitRef);
 reference!(/// A backend of [`Plan::backends`].
@@ -97,6 +100,8 @@ pub struct Plan {
     pub services: Vec<TokenServicePlan>,
     /// Introspection endpoints of others.
     pub introspections: Vec<IntrospectionPlan>,
+    /// Keys of signed URLs.
+    pub signed_urls: Vec<SignedUrlPlan>,
     /// Named limits.
     pub limits: Vec<LimitPlan>,
     /// Customers known from the file.
@@ -847,6 +852,8 @@ pub enum TargetPlan {
     DeleteToken(Box<DeleteTokenPlan>),
     /// Says which services can work.
     Status(Box<StatusPlan>),
+    /// Makes signed URLs. The route is not public.
+    SignUrl(Box<SignUrlPlan>),
 }
 
 impl TargetPlan {
@@ -867,7 +874,8 @@ impl TargetPlan {
             | TargetPlan::Metadata(_)
             | TargetPlan::Keys(_)
             | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_) => None,
+            | TargetPlan::Status(_)
+            | TargetPlan::SignUrl(_) => None,
         }
     }
 
@@ -889,7 +897,8 @@ impl TargetPlan {
             | TargetPlan::Metadata(_)
             | TargetPlan::Keys(_)
             | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_) => None,
+            | TargetPlan::Status(_)
+            | TargetPlan::SignUrl(_) => None,
         }
     }
 }

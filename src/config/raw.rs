@@ -25,7 +25,8 @@ pub(super) use accounts::{
 pub(super) use endpoints::{
     RawApiKey, RawAuthorizeStep, RawClientSource, RawCredential, RawCsrf, RawDeleteToken, RawGives,
     RawMintClient, RawOwnAnswer, RawParameterPlace, RawReferer, RawRotate, RawSameSite, RawSecure,
-    RawSession, RawSignIn, RawSignOut, RawStatus, RawStatusService, RawTokenEndpoint,
+    RawSession, RawSignIn, RawSignOut, RawSignUrl, RawSignedUrl, RawStatus, RawStatusService,
+    RawTokenEndpoint,
 };
 pub(super) use services::{RawIntrospection, RawPkce, RawSigningAlgorithm, RawTokenFormat, RawTokenService};
 
@@ -65,6 +66,9 @@ pub(super) struct RawRoot {
     /// Others who are asked about their opaque tokens, by name.
     #[schemars(extend("default" = {}))]
     pub introspections: Named<At<RawIntrospection>>,
+    /// Keys of signed URLs, by name.
+    #[schemars(extend("default" = {}))]
+    pub signed_urls: Named<At<RawSignedUrl>>,
     /// Named token buckets.
     #[schemars(extend("default" = {}))]
     pub limits: Named<RawLimit>,
@@ -945,6 +949,8 @@ pub(super) enum RawTarget {
     Keys(At<String>),
     /// Says which services can work.
     Status(At<RawStatus>),
+    /// Makes a signed URL.
+    SignUrl(At<RawSignUrl>),
 }
 
 /// Logs.

@@ -1,6 +1,7 @@
 //! Floor 4: all endpoints that answer themselves, as the targets of routes: those of the token service, and what a front door
 //! offers beside it.
 
+mod sign_url;
 mod status;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::oauth::sign_in::SignIn;
 use crate::oauth::sign_out::SignOut;
 use crate::rejection::Rejection;
 
+pub use sign_url::SignUrl;
 pub use status::{Status, Watched};
 
 /// An endpoint, compiled.
@@ -49,6 +51,8 @@ pub enum Endpoint {
     DeleteToken(Arc<TokenService>, DeleteTokenPlan),
     /// Which services can work.
     Status(Box<Status>),
+    /// Makes signed URLs.
+    SignUrl(Box<SignUrl>),
 }
 
 impl Endpoint {
@@ -69,6 +73,7 @@ impl Endpoint {
             Endpoint::Metadata(service, plan) => service.metadata(plan, &call(asked, body)),
             Endpoint::Keys(service) => service.key_set(&call(asked, body)),
             Endpoint::Status(endpoint) => endpoint.answer(asked),
+            Endpoint::SignUrl(endpoint) => endpoint.answer(asked, body).await,
             Endpoint::DeleteToken(service, plan) => {
                 let caller = user_of(asked, service.realm())?.id;
                 service.delete_token(plan, caller, call(asked, body)).await

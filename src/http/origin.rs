@@ -15,6 +15,16 @@ pub enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// The word of a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+}
+
 /// Who made the client send a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {

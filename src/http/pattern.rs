@@ -65,6 +65,34 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// Does `path`, in normal form, match?
+    pub fn matches(&self, path: &str) -> bool {
+        let Some(mut rest) = path.strip_prefix('/') else {
+            return false;
+        };
+        let mut segments = self.segments.iter().peekable();
+        while let Some(segment) = segments.next() {
+            if let Segment::Tail(_) = segment {
+                return true;
+            }
+            let (part, after) = match rest.split_once('/') {
+                Some((part, after)) => (part, Some(after)),
+                None => (rest, None),
+            };
+            let fits = match segment {
+                Segment::Literal(literal) => literal == part,
+                Segment::Capture(_) | Segment::Tail(_) => !part.is_empty(),
+            };
+            match (fits, after, segments.peek()) {
+                (false, _, _) => return false,
+                (true, Some(after), Some(_)) => rest = after,
+                (true, None, None) => return true,
+                (true, _, _) => return false,
+            }
+        }
+        false
+    }
+
     /// Reads a pattern.
     ///
     /// # Errors
@@ -169,6 +197,26 @@ fn check_literal(literal: &str, is_last: bool) -> Result<(), PatternError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_matches_what_a_route_of_it_does() {
+        for (pattern, good, bad) in [
+            ("/", &["/"][..], &["/a", "//"][..]),
+            ("/a", &["/a"][..], &["/a/", "/", "/a/b", "/b"][..]),
+            ("/a/{b}", &["/a/x"][..], &["/a/", "/a", "/a/x/", "/a/x/y"][..]),
+            ("/a/{b}/c", &["/a/x/c"][..], &["/a/x", "/a//c", "/a/x/d"][..]),
+            ("/a/{*rest}", &["/a/", "/a/x", "/a/x/y/"][..], &["/a", "/b/x"][..]),
+            ("/{*rest}", &["/", "/x/y"][..], &["x"][..]),
+        ] {
+            let parsed = Pattern::parse(pattern).unwrap();
+            for path in good {
+                assert!(parsed.matches(path), "{pattern} {path}");
+            }
+            for path in bad {
+                assert!(!parsed.matches(path), "{pattern} {path}");
+            }
+        }
+    }
 
     #[test]
     fn patterns_are_read() {

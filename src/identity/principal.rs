@@ -20,6 +20,8 @@ pub enum CredentialKind {
     Session,
     /// Name and password (RFC 7617).
     Basic,
+    /// A signed URL of our own.
+    SignedUrl,
 }
 
 impl CredentialKind {
@@ -32,6 +34,7 @@ impl CredentialKind {
             CredentialKind::Introspected => "introspected",
             CredentialKind::Session => "session",
             CredentialKind::Basic => "basic",
+            CredentialKind::SignedUrl => "signed-url",
         }
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::Trail;
 use crate::auth::access::Permit;
-use crate::auth::{Caller, Presented};
+use crate::auth::{Caller, Presented, signed_url};
 use crate::config::plan::{RegionRef, Rewrite};
 use crate::endpoints::Endpoint;
 use crate::headers::{self, Call, Client, Injected, Scheme};
@@ -192,6 +192,8 @@ pub(super) fn presented<'r>(
     Presented {
         headers: request.headers(),
         method: request.method(),
+        path: head.path(),
+        query: head.query(),
         scheme: client.scheme,
         authority: head.authority(),
     }
@@ -325,6 +327,7 @@ pub(super) fn outgoing(
 /// Sets the target that the backend sees: what was matched, or what the route makes of it.
 pub(super) fn rewrite(
     backend: &Backend,
+    admission: &Admission,
     head: &Head,
     captures: &Captures<'_>,
     request: &mut Request<Body>,
@@ -344,7 +347,12 @@ pub(super) fn rewrite(
             .filter(|path| path::is_normal(path))
             .and_then(|path| head.target_with_path(&path)),
     };
-    let target = target.ok_or(Rejection::BadRequest(BadRequest::Path))?;
+    let mut target = target.ok_or(Rejection::BadRequest(BadRequest::Path))?;
+    if admission.permit().is_by_signed_url()
+        && let Some(unsigned) = signed_url::unsigned(&target)
+    {
+        target = unsigned;
+    }
     *request.uri_mut() = Uri::from(target);
     Ok(())
 }

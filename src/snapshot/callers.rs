@@ -14,10 +14,11 @@ use crate::auth::introspection::Introspection;
 use crate::auth::jwt::Issuer;
 use crate::auth::opaque::{OwnTokens, ServiceTokens, Signed};
 use crate::auth::session::{SessionCookies, Sessions};
+use crate::auth::signed_url::{SignedUrls, UrlKeys};
 use crate::auth::{Accepted, Authority};
 use crate::config::plan::{
     self, AccessFormat, AccessPlan, ApiPlan, CredentialPlan, IntrospectionRef, IssuerPlan, IssuerRef, Plan,
-    RealmPlan, RealmRef, RoutePlan, ServiceRef, TokenServicePlan,
+    RealmPlan, RealmRef, RoutePlan, ServiceRef, SignedUrlRef, TokenServicePlan,
 };
 use crate::identity::{CredentialKind, IssuerName, RealmName};
 use crate::jose::access_token;
@@ -33,6 +34,7 @@ pub(super) struct Callers {
     pub(super) keys: HashMap<IssuerName, Arc<KeyStore>>,
     pub(super) tokens: HashMap<(IssuerName, CredentialKind), Arc<OwnTokens>>,
     pub(super) introspections: HashMap<IssuerName, Arc<Introspection>>,
+    pub(super) url_keys: HashMap<IssuerName, Arc<UrlKeys>>,
 }
 
 impl Callers {
@@ -65,6 +67,10 @@ impl Callers {
                     callers.tokens.insert((service.name.clone(), kind), tokens);
                 }
             }
+        }
+        for keys in &plan.signed_urls {
+            let made = Arc::new(UrlKeys::new(keys));
+            callers.url_keys.insert(keys.name.clone(), made);
         }
         for introspection in &plan.introspections {
             let name = introspection.name.as_str();
@@ -126,6 +132,9 @@ impl Callers {
         credential: &CredentialPlan,
     ) -> Result<Accepted, CompileError> {
         let found = match credential {
+            CredentialPlan::SignedUrl(keys) => self
+                .url_keys(plan, *keys)
+                .map(|keys| Accepted::SignedUrl(SignedUrls::new(api.name.clone(), keys))),
             CredentialPlan::Bearer(authority) => self.authority(plan, *authority).map(Accepted::Bearer),
             CredentialPlan::Session => self.session(plan, api).map(Accepted::Session),
             CredentialPlan::Basic(realm) => self
@@ -164,6 +173,11 @@ impl Callers {
         self.tokens.get(&(name.clone(), kind)).cloned()
     }
 
+    pub(super) fn url_keys(&self, plan: &Plan, keys: SignedUrlRef) -> Option<Arc<UrlKeys>> {
+        let name = &plan.signed_urls.get(keys.index())?.name;
+        self.url_keys.get(name).cloned()
+    }
+
     fn introspection(&self, plan: &Plan, introspection: IntrospectionRef) -> Option<Arc<Introspection>> {
         let name = &plan.introspections.get(introspection.index())?.name;
         self.introspections.get(name).cloned()
@@ -196,7 +210,8 @@ fn used_kinds(plan: &Plan) -> HashSet<(usize, CredentialKind)> {
             CredentialPlan::ApiKey { service, header: _ } => Some((service.index(), CredentialKind::ApiKey)),
             CredentialPlan::Bearer(plan::Authority::Issuer(_) | plan::Authority::Introspection(_))
             | CredentialPlan::Session
-            | CredentialPlan::Basic(_) => None,
+            | CredentialPlan::Basic(_)
+            | CredentialPlan::SignedUrl(_) => None,
         })
         .collect()
 }

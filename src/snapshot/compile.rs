@@ -196,7 +196,10 @@ fn limits(
 fn offered(api: &ApiPlan) -> Offered {
     let takes_passwords = credentials(api).any(|credential| match credential {
         CredentialPlan::Basic(_) => true,
-        CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::ApiKey { .. } => false,
+        CredentialPlan::Bearer(_)
+        | CredentialPlan::Session
+        | CredentialPlan::ApiKey { .. }
+        | CredentialPlan::SignedUrl(_) => false,
     });
     if takes_passwords && api.session.is_none() {
         Offered::BearerAndBasic {
@@ -246,7 +249,10 @@ fn host_match(host: &HostPattern) -> HostMatch {
 fn api_key_headers(api: &ApiPlan) -> impl Iterator<Item = HeaderName> {
     credentials(api).filter_map(|credential| match credential {
         CredentialPlan::ApiKey { service: _, header } => Some(header.clone()),
-        CredentialPlan::Bearer(_) | CredentialPlan::Session | CredentialPlan::Basic(_) => None,
+        CredentialPlan::Bearer(_)
+        | CredentialPlan::Session
+        | CredentialPlan::Basic(_)
+        | CredentialPlan::SignedUrl(_) => None,
     })
 }
 
@@ -401,7 +407,8 @@ impl Parts<'_> {
             | TargetPlan::Metadata(_)
             | TargetPlan::Keys(_)
             | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_) => makings
+            | TargetPlan::Status(_)
+            | TargetPlan::SignUrl(_) => makings
                 .endpoint(api, route, target)?
                 .map_or(Target::Gone, |endpoint| Target::Own(Box::new(endpoint))),
             TargetPlan::Backend { backend, rewrite } => {

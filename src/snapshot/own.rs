@@ -11,7 +11,7 @@ use crate::config::plan::{
     ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, StatusPlan, StepCookies, TargetPlan,
     TokenServicePlan,
 };
-use crate::endpoints::{Endpoint, Status, Watched};
+use crate::endpoints::{Endpoint, SignUrl, Status, Watched};
 use crate::identity::{IssuerName, RouteName};
 use crate::oauth::authorize::Authorize;
 use crate::oauth::authorize_step::AuthorizeStep;
@@ -58,6 +58,11 @@ impl Makings<'_> {
     ) -> Result<Option<Endpoint>, CompileError> {
         Ok(Some(match target {
             TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => return Ok(None),
+            TargetPlan::SignUrl(plan) => {
+                let keys = self.live.callers.url_keys(self.plan, plan.keys);
+                let keys = keys.ok_or_else(|| refused("route", route, "its keys are not there"))?;
+                Endpoint::SignUrl(Box::new(SignUrl::new((**plan).clone(), api.name.clone(), keys)))
+            }
             TargetPlan::Status(plan) => Endpoint::Status(Box::new(self.status(plan))),
             TargetPlan::SignIn(plan) => {
                 let gives = match plan.gives {

@@ -43,6 +43,7 @@ mod regions;
 mod routing;
 mod shipped;
 mod sign_in;
+mod signed_urls;
 mod slow_clients;
 mod spoof;
 mod store_command;

@@ -399,6 +399,8 @@ impl Call {
         Presented {
             headers: &self.headers,
             method: &self.method,
+            path: "/",
+            query: None,
             scheme: self.scheme,
             authority: "api.test",
         }

@@ -1,13 +1,17 @@
 //! Plans of what an api has for people and programs that sign in: credentials, sessions, and the targets that answer
 //! themselves.
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use std::time::Duration;
 
-use super::{BackendRef, IntrospectionRef, IssuerRef, RealmRef, ServiceRef};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use super::{BackendRef, IntrospectionRef, IssuerRef, RealmRef, ServiceRef, SignedUrlRef};
 use crate::base::json_template::JsonTemplate;
+use crate::base::secret::Secret;
 use crate::http::cookie::CookieTemplate;
 use crate::http::origin::Scheme;
-use crate::identity::Role;
+use crate::http::pattern::Pattern;
+use crate::identity::{IssuerName, Role};
 
 /// One way to say who is calling. Of a route's list the first *kind* that a request brings decides; a wrong one is refused,
 /// whatever else is there.
@@ -26,6 +30,8 @@ pub enum CredentialPlan {
         /// In which header. It does not go on to the backend.
         header: HeaderName,
     },
+    /// A signed URL. Its signature does not go on to the backend.
+    SignedUrl(SignedUrlRef),
 }
 
 /// Who vouches for bearer tokens. A list has at most one introspection: it gets the tokens that nobody else of the list
@@ -104,6 +110,47 @@ pub enum CsrfRotation {
     Never,
     /// With the answer to each call that needed it. Two calls at once are then a call too many.
     EachUse,
+}
+
+/// Keys of signed URLs.
+#[derive(Debug, Clone)]
+pub struct SignedUrlPlan {
+    /// Their name.
+    pub name: IssuerName,
+    /// Ids, which stand in the URL, and secrets of at least 32 bytes; not empty. The first signs.
+    pub keys: Vec<(String, Secret)>,
+}
+
+/// Makes signed URLs.
+#[derive(Debug, Clone)]
+pub struct SignUrlPlan {
+    /// By which keys.
+    pub keys: SignedUrlRef,
+    /// To which paths; not empty.
+    pub paths: Vec<Pattern>,
+    /// By which methods; not empty.
+    pub methods: Vec<Method>,
+    /// For how long, where the call does not say.
+    pub lifetime: Duration,
+    /// And at most.
+    pub longest: Duration,
+    /// The answer.
+    pub answer: AnswerPlan<SignUrlField>,
+}
+
+/// What the answer of a [`SignUrlPlan`] may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignUrlField {
+    /// The whole URL.
+    Url,
+    /// The same without scheme and host.
+    Path,
+    /// The method.
+    Method,
+    /// How long it is good, in seconds.
+    ExpiresIn,
+    /// When it ends.
+    ExpiresAt,
 }
 
 /// Which services a status is about.

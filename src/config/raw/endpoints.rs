@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::RawSecret;
 use crate::config::read::{At, Json, Named, OneOrMany};
-use crate::config::text::{Field, NonEmpty, Pointer, RoleName};
+use crate::config::text::{Field, Length, NonEmpty, PathPattern, Pointer, RoleName, Verb};
 
 /// One way to say who is calling. Of a list the first kind that a call brings decides: who brings a wrong token beside a
 /// right cookie is refused.
@@ -20,6 +21,8 @@ pub(in crate::config) enum RawCredential {
     Basic(At<String>),
     /// An access token in a header of its own.
     ApiKey(At<RawApiKey>),
+    /// A signed URL, by these keys: see `signed-urls`.
+    SignedUrl(At<String>),
 }
 
 /// An access token in a header of its own.
@@ -295,6 +298,40 @@ pub(in crate::config) enum RawParameterPlace {
     Form,
     /// In the query.
     Query,
+}
+
+/// Keys of signed URLs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "SignedUrls")]
+pub(in crate::config) struct RawSignedUrl {
+    /// Secrets of at least 32 bytes, by an id that stands in the URL. The first signs, each verifies: to change it, put a new one
+    /// first, and take the old one out when the last URL of it has ended.
+    pub keys: Named<At<RawSecret>>,
+}
+
+/// Makes a signed URL: a link to a path of this api that lets whoever has it make one call, for a while, in the caller's name. The
+/// JSON body has `path` (with the query), and may have `method` (`GET`) and `expires_in` (seconds).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "SignUrl")]
+pub(in crate::config) struct RawSignUrl {
+    /// By which keys.
+    pub keys: At<String>,
+    /// To which paths, as patterns of routes: `/files/{*rest}`.
+    pub paths: At<OneOrMany<At<PathPattern>>>,
+    /// By which methods.
+    #[schemars(extend("default" = ["GET"]))]
+    pub methods: OneOrMany<At<Verb>>,
+    /// How long a link is good where the call does not say.
+    #[schemars(extend("default" = "1h", "x-minimum" = "1s", "x-maximum" = "31d"))]
+    pub lifetime: At<Length>,
+    /// And at most; without it `lifetime`.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "31d"))]
+    pub longest: Option<At<Length>>,
+    /// The answer: `{url}`, `{path}` (the same without scheme and host), `{method}`, `{expires_in}` (seconds) and `{expires_at}`
+    /// (RFC 3339) are replaced.
+    pub answer: Option<At<RawOwnAnswer>>,
 }
 
 /// Says which services can work: `{"services": […]}`, or one of them, where the query names it.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::backends::{field_name, field_value};
 use super::scope::Scope;
 use crate::base::json_template::JsonTemplate;
-use crate::config::plan::{AnswerPlan, CodeField, MintField, NoField, SignInField, TokenField};
+use crate::config::plan::{AnswerPlan, CodeField, MintField, NoField, SignInField, SignUrlField, TokenField};
 use crate::config::raw::RawOwnAnswer;
 use crate::config::read::At;
 use crate::config::suggest;
@@ -30,6 +30,18 @@ impl Words for SignInField {
     ];
     // What there is none of is left out.
     const STANDARD: &'static str = r#"{"access_token":"{token}","token_type":"{token_type}","expires_in":"{expires_in}","user":"{user}"}"#;
+}
+
+impl Words for SignUrlField {
+    const KNOWN: &'static [(&'static str, SignUrlField)] = &[
+        ("url", SignUrlField::Url),
+        ("path", SignUrlField::Path),
+        ("method", SignUrlField::Method),
+        ("expires_in", SignUrlField::ExpiresIn),
+        ("expires_at", SignUrlField::ExpiresAt),
+    ];
+    const STANDARD: &'static str =
+        r#"{"url":"{url}","method":"{method}","expires_in":"{expires_in}","expires_at":"{expires_at}"}"#;
 }
 
 impl Words for CodeField {

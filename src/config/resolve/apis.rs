@@ -393,7 +393,8 @@ fn scope_methods(raw: &RawApi, routes: &[RoutePlan], world: &World<'_>, scope: &
             }
             CredentialPlan::Bearer(Authority::Issuer(_) | Authority::Introspection(_))
             | CredentialPlan::Session
-            | CredentialPlan::Basic(_) => continue,
+            | CredentialPlan::Basic(_)
+            | CredentialPlan::SignedUrl(_) => continue,
         };
         services.extend(world.services.get(service.index()));
     }

@@ -5,6 +5,7 @@ use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
     AccessFormat, Authority, ClaimsPlan, CredentialPlan, IntrospectionRef, IssuerRef, RealmRef, ServiceRef,
+    SignedUrlRef,
 };
 use crate::config::raw::{RawApi, RawApiKey, RawCredential};
 use crate::config::read::At;
@@ -77,6 +78,14 @@ fn one(
             }
             Some((CredentialPlan::Basic(realm), name.mark, "`basic`".to_owned()))
         }
+        RawCredential::SignedUrl(name) => {
+            let index = scope.signed_urls.find(name, scope.findings)?;
+            Some((
+                CredentialPlan::SignedUrl(SignedUrlRef::new(index)),
+                name.mark,
+                format!("`{}`", name.value),
+            ))
+        }
         RawCredential::ApiKey(key) => api_key(&key.value, api, scope).map(|plan| {
             (
                 plan,
@@ -144,6 +153,7 @@ fn objection(
                 CredentialPlan::Bearer(_)
                 | CredentialPlan::Session
                 | CredentialPlan::Basic(_)
+                | CredentialPlan::SignedUrl(_)
                 | CredentialPlan::ApiKey { .. } => None,
             })?;
             Some((
@@ -167,6 +177,15 @@ fn objection(
                 (
                     format!("the header {shown} has keys of another token service already"),
                     "give each a header of its own",
+                )
+            }),
+        CredentialPlan::SignedUrl(_) => before
+            .iter()
+            .any(|other| matches!(other, CredentialPlan::SignedUrl(_)))
+            .then(|| {
+                (
+                    format!("{shown} is the second set of keys for signed URLs here"),
+                    "put all keys into one set",
                 )
             }),
         CredentialPlan::Session => None,
@@ -228,6 +247,7 @@ impl World<'_> {
             CredentialPlan::Bearer(Authority::Service(_))
             | CredentialPlan::Session
             | CredentialPlan::Basic(_)
+            | CredentialPlan::SignedUrl(_)
             | CredentialPlan::ApiKey { .. } => None,
         }
     }
@@ -244,7 +264,8 @@ impl World<'_> {
             CredentialPlan::Bearer(Authority::Service(service)) | CredentialPlan::ApiKey { service, .. } => {
                 self.services.get(service.index()).map(|plan| plan.realm)
             }
-            CredentialPlan::Bearer(Authority::Issuer(_) | Authority::Introspection(_)) => None,
+            CredentialPlan::Bearer(Authority::Issuer(_) | Authority::Introspection(_))
+            | CredentialPlan::SignedUrl(_) => None,
         }
     }
 }

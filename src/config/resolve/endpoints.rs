@@ -35,6 +35,8 @@ pub(super) enum Callers {
     OfRealm(Option<RealmRef>),
     /// Whoever the route lets in.
     Any,
+    /// Whoever is known.
+    Known,
     /// Whoever has something that can be ended.
     WithSomethingToEnd,
 }
@@ -55,19 +57,22 @@ impl<'h> Here<'h> {
             }
         }
         match (callers, self.access) {
-            (Callers::Public, AccessPlan::Public) | (Callers::Any, _) => {}
+            (Callers::Public, AccessPlan::Public)
+            | (Callers::Any, _)
+            | (Callers::Known, AccessPlan::Required { .. }) => {}
             (Callers::Public, AccessPlan::Required { .. }) => scope.error(
                 "contradiction",
                 to,
                 format!("{name} is for callers whom nobody knows yet"),
                 "write `public: true` instead of `access`; it asks for what it needs itself",
             ),
-            (Callers::OfRealm(_) | Callers::WithSomethingToEnd, AccessPlan::Public) => scope.error(
-                "contradiction",
-                to,
-                format!("{name} is for callers who are known, and on a public route nobody is"),
-                "write `access: {}` instead of `public: true`, with `credentials`",
-            ),
+            (Callers::OfRealm(_) | Callers::Known | Callers::WithSomethingToEnd, AccessPlan::Public) => scope
+                .error(
+                    "contradiction",
+                    to,
+                    format!("{name} is for callers who are known, and on a public route nobody is"),
+                    "write `access: {}` instead of `public: true`, with `credentials`",
+                ),
             (Callers::OfRealm(None), AccessPlan::Required { .. }) => {}
             (Callers::OfRealm(Some(realm)), AccessPlan::Required { credentials, .. }) => {
                 let foreign = credentials.iter().find(|credential| {
@@ -91,7 +96,7 @@ impl<'h> Here<'h> {
             (Callers::WithSomethingToEnd, AccessPlan::Required { credentials, .. }) => {
                 let endless = credentials.iter().find(|credential| match credential {
                     CredentialPlan::Session => false,
-                    CredentialPlan::Basic(_) => true,
+                    CredentialPlan::Basic(_) | CredentialPlan::SignedUrl(_) => true,
                     CredentialPlan::Bearer(_) | CredentialPlan::ApiKey { .. } => {
                         self.world.realm_of(credential, self.inherited.session).is_none()
                     }
@@ -122,6 +127,7 @@ impl<'h> Here<'h> {
             CredentialPlan::Session => "a session".to_owned(),
             CredentialPlan::Basic(_) => "a password".to_owned(),
             CredentialPlan::ApiKey { header, .. } => format!("a key in `{header}`"),
+            CredentialPlan::SignedUrl(_) => "a signed URL".to_owned(),
         }
     }
 
@@ -278,7 +284,8 @@ pub(super) fn fill_metadata(routes: &mut [RoutePlan], services: &[TokenServicePl
             | TargetPlan::MintClient(_)
             | TargetPlan::Metadata(_)
             | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_) => None,
+            | TargetPlan::Status(_)
+            | TargetPlan::SignUrl(_) => None,
         };
         // A path with a capture is many.
         if let Some((service, kind)) = endpoint

@@ -19,6 +19,7 @@ mod server;
 mod services;
 mod sessions;
 mod sign_in;
+mod signed_urls;
 mod status;
 mod telemetry;
 
@@ -104,6 +105,13 @@ pub(super) fn plan(
             .chain(token_services.iter().map(|s| s.name.as_str()))
             .chain(introspections.iter().map(|i| i.name.as_str())),
     );
+    let signed = signed_urls::resolve(&raw.signed_urls, &mut scope);
+    scope.signed_urls = Names::new(
+        "set of keys",
+        "signed-urls",
+        &declared.signed_urls,
+        signed.iter().map(|keys| keys.name.as_str()),
+    );
     let backends = backends::resolve(&raw.backends, &mut scope);
     scope.backends = Names::new(
         "backend",
@@ -155,6 +163,7 @@ pub(super) fn plan(
         realms,
         services: token_services,
         introspections,
+        signed_urls: signed,
         limits,
         customers,
         backends,
@@ -174,6 +183,7 @@ pub(super) struct Declared {
     realms: Vec<String>,
     services: Vec<String>,
     introspections: Vec<String>,
+    signed_urls: Vec<String>,
     limits: Vec<String>,
     plans: Vec<String>,
     backends: Vec<String>,
@@ -191,6 +201,7 @@ impl Declared {
             realms: shape::names(root, "realms"),
             services: shape::names(root, "token-services"),
             introspections: shape::names(root, "introspections"),
+            signed_urls: shape::names(root, "signed-urls"),
             limits: shape::names(root, "limits"),
             plans: shape::names(root, "plans"),
             backends: shape::names(root, "backends"),

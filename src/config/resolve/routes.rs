@@ -11,6 +11,7 @@ use super::endpoints::{self, Here, Plain};
 use super::rewrite;
 use super::scope::Scope;
 use super::sign_in;
+use super::signed_urls;
 use super::status;
 use crate::config::node::Mark;
 use crate::config::plan::{
@@ -374,7 +375,8 @@ fn unseen_client(target: &TargetPlan, limits: &[At<LimitRef>], world: &World<'_>
         | TargetPlan::Metadata(_)
         | TargetPlan::Keys(_)
         | TargetPlan::DeleteToken(_)
-        | TargetPlan::Status(_) => false,
+        | TargetPlan::Status(_)
+        | TargetPlan::SignUrl(_) => false,
     };
     for at in limits.iter().filter(|_| form_only) {
         if let Some(limit) = world.limits.get(at.value.index())
@@ -571,6 +573,7 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::DeleteToken(delete) => endpoints::delete_token(delete, here, scope),
         RawTarget::Introspect(service) => endpoints::plain(Plain::Introspect, service, here, scope),
         RawTarget::Metadata(service) => endpoints::plain(Plain::Metadata, service, here, scope),
+        RawTarget::SignUrl(sign) => signed_urls::sign(sign, here, scope),
         RawTarget::Status(status) => status::resolve(status, here, scope),
         RawTarget::Keys(service) => endpoints::plain(Plain::Keys, service, here, scope),
     }

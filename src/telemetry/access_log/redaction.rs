@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// Parameters that carry secrets by standard (RFC 6749, RFC 6750 section 2.3, RFC 7523, OpenID Connect): their values
+/// Parameters that carry secrets by standard (RFC 6749, RFC 6750 section 2.3, RFC 7523, OpenID Connect), or in our own signed
+/// URLs: their values
 /// are never written, whatever the configuration says.
-pub(super) const ALWAYS: [&str; 10] = [
+pub(super) const ALWAYS: [&str; 11] = [
     "access_token",
     "assertion",
     "client_assertion",
@@ -16,6 +17,7 @@ pub(super) const ALWAYS: [&str; 10] = [
     "id_token",
     "password",
     "refresh_token",
+    "sig-value",
     "token",
 ];
 
