@@ -1103,21 +1103,21 @@ error[one-of]: `to` takes exactly one key
   |
 5 |       - { path: /a, public: true, to: { backend: b, respond: {} } }
   |                                                     ^^^^^^^
-  = hint: one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 3 more
+  = hint: one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 6 more
 
 error[unknown-key]: unknown key `bakend`, did you mean `backend`?
  --> t.yaml:6:41
   |
 6 |       - { path: /b, public: true, to: { bakend: b } }
   |                                         ^^^^^^
-  = hint: keys here are `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 3 more
+  = hint: keys here are `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 6 more
 
 error[unknown-word]: `to` cannot be `gonne`, did you mean `gone`?
  --> t.yaml:7:39
   |
 7 |       - { path: /c, public: true, to: gonne }
   |                                       ^^^^^
-  = hint: write `gone` or a map with one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 3 more
+  = hint: write `gone` or a map with one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 6 more
 "#,
     );
 }

@@ -18,6 +18,8 @@ mod codes;
 mod lockout;
 #[path = "store_contract/log.rs"]
 mod log;
+#[path = "store_contract/nodes.rs"]
+mod nodes;
 #[path = "store_contract/refresh.rs"]
 mod refresh;
 #[path = "store_contract/sessions.rs"]
@@ -55,6 +57,17 @@ macro_rules! contract {
 }
 
 contract! {
+    nodes {
+        a_token_lets_one_node_in_once,
+        of_many_nodes_at_once_one_joins,
+        a_token_that_is_over_unknown_or_deleted_lets_nobody_in,
+        a_token_is_kept_once_and_listed_for_its_tenant,
+        a_node_that_joins_again_keeps_its_id_and_loses_its_old_secret,
+        a_node_may_be_let_in_without_a_token_and_be_removed,
+        an_ordinary_application_of_a_nodes_name_is_not_replaced,
+        the_use_of_a_node_is_noted,
+        tokens_that_are_over_and_unused_are_swept,
+    }
     users {
         a_name_is_taken_once_in_a_realm,
         a_user_is_found_by_id_and_by_name_and_in_no_other_realm,

@@ -303,6 +303,10 @@ impl Access {
         {
             return Err(Rejection::TenantForbidden);
         }
+        if own.is_node() {
+            // Whoever let it in has granted it its tenant, and no other.
+            return Ok((Tenant::Own, None));
+        }
         let customer = known.identity.customer.as_ref();
         let found = customer.and_then(|customer| self.directory.customer(customer));
         let home = || {

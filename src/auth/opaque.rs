@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cache::Verified;
 use super::known::Known;
-use super::own::{Facts, Own, TokenUse};
+use super::own::{Facts, NodeUse, Own, TokenUse};
 use crate::accounts::standing::{Marks, Observed, Read, Reading, State, Thing};
 use crate::accounts::{Account, Client, Realm};
 use crate::base::clock::UnixTime;
@@ -21,7 +21,7 @@ use crate::jose::verify::{self, Policy};
 use crate::jose::{KeySet, TokenFault};
 use crate::rejection::Rejection;
 use crate::store::StoreError;
-use crate::store::model::{AccessKey, ApplicationState, LiveAccess, Origin, UserState};
+use crate::store::model::{AccessKey, ApplicationState, LiveAccess, Node, Origin, UserState};
 use crate::store::outcome::Access;
 use crate::telemetry::metrics::CredentialMetrics;
 
@@ -191,7 +191,10 @@ impl OwnTokens {
             return Ok(false);
         };
         match own.state(self.realm.accounts().cells(), now) {
-            State::Fine => Ok(true),
+            State::Fine => {
+                own.note_node(self.realm.accounts().store(), now);
+                Ok(true)
+            }
             State::Stale => Ok(false),
             State::Ended => {
                 self.metrics.refused.inc("revoked");
@@ -370,8 +373,15 @@ impl OwnTokens {
             Origin::Exchange => family.tenant.clone(),
             Origin::Code | Origin::ClientCredentials | Origin::SignIn | Origin::Offline => None,
         });
+        let node = match account {
+            Some(_) => None,
+            None => family.client_id.node(),
+        };
         let facts = Facts {
-            kind: self.kind,
+            kind: match node {
+                Some(_) => CredentialKind::Node,
+                None => self.kind,
+            },
             customer: payer(account.as_deref(), client.as_deref(), family.customer),
             tenant: tenant(bound.clone().or(family.tenant), account.as_deref()),
             scopes,
@@ -383,6 +393,7 @@ impl OwnTokens {
             access: key,
             bound,
             methods: Arc::clone(&self.scopes),
+            node: node.map(|uuid| NodeUse::new(Node::mark(self.realm.name(), &uuid))),
         };
         let mut known = Own::by_token(&self.realm, account, family.client_id, token, facts, marks)?;
         known.generation = generation;

@@ -16,7 +16,7 @@ use crate::identity::{
     TenantId,
 };
 use crate::store::Store;
-use crate::store::model::{AccessKey, Session};
+use crate::store::model::{AccessKey, Node, Session};
 
 /// What a credential of our own accounts stands for.
 #[derive(Debug)]
@@ -46,6 +46,38 @@ pub(super) struct TokenUse {
     pub(super) bound: Option<TenantId>,
     /// What its scopes are worth.
     pub(super) methods: Arc<ScopeMethods>,
+    /// Where a node got it for itself.
+    pub(super) node: Option<NodeUse>,
+}
+
+/// When a node was last noted to have called.
+#[derive(Debug)]
+pub(super) struct NodeUse {
+    mark: Digest,
+    noted: AtomicI64,
+}
+
+impl NodeUse {
+    /// Nothing is noted yet.
+    pub(super) fn new(mark: Digest) -> NodeUse {
+        NodeUse {
+            mark,
+            noted: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    fn note(&self, store: &Store, now: UnixTime) {
+        let noted = self.noted.load(Ordering::Relaxed);
+        let every = i64::try_from(Node::TOUCH_EVERY.as_secs()).unwrap_or(i64::MAX);
+        if now.0.saturating_sub(noted) < every {
+            return;
+        }
+        // Of several requests at once, one notes it. It is noted when it is called, not when it is waited for.
+        let mine = (self.noted).compare_exchange(noted, now.0, Ordering::Relaxed, Ordering::Relaxed);
+        if mine.is_ok() {
+            drop(store.touch(self.mark, now));
+        }
+    }
 }
 
 /// What makes an [`Identity`] of an account, an application, or both.
@@ -109,6 +141,18 @@ impl Own {
     /// limited by its roles and not by what it has handed to somebody.
     pub fn methods(&self) -> Option<&Arc<ScopeMethods>> {
         self.token().map(|token| &token.methods)
+    }
+
+    /// Is the caller a node?
+    pub fn is_node(&self) -> bool {
+        self.token().is_some_and(|token| token.node.is_some())
+    }
+
+    /// Notes that a node has called. For anybody else nothing is noted.
+    pub(super) fn note_node(&self, store: &Store, now: UnixTime) {
+        if let Some(node) = self.token().and_then(|token| token.node.as_ref()) {
+            node.note(store, now);
+        }
     }
 
     fn token(&self) -> Option<&TokenUse> {
@@ -302,7 +346,7 @@ impl SessionUse {
             .compare_exchange(written, now.0, Ordering::Relaxed, Ordering::Relaxed);
         if mine.is_ok() {
             // It is noted when it is called, not when it is waited for; that it is lost does no harm.
-            drop(store.touch_session(self.digest, now));
+            drop(store.touch(self.digest, now));
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Filling<'v> {
     Text(Cow<'v, str>),
     /// A number: without quotes where it stands alone.
     Number(i64),
+    /// JSON that is put in as it is where it stands alone.
+    Json(Cow<'v, str>),
     /// Nothing: left out where it would stand alone, empty within a text. The answer that is nothing else is `null`.
     Absent,
 }
@@ -177,11 +179,12 @@ fn write<'v, F: Copy>(node: &Node<F>, value: &impl Fn(F) -> Filling<'v>, json: &
         Node::Lone(field) => match value(*field) {
             Filling::Text(text) => push_string(json, &escaped(&text, Escape::Json)),
             Filling::Number(number) => json.push_str(&number.to_string()),
+            Filling::Json(value) => json.push_str(&value),
             Filling::Absent => return false,
         },
         Node::Text(template) => {
             let text = template.fill(|field| match value(field) {
-                Filling::Text(text) => text,
+                Filling::Text(text) | Filling::Json(text) => text,
                 Filling::Number(number) => Cow::Owned(number.to_string()),
                 Filling::Absent => Cow::Borrowed(""),
             });

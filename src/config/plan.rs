@@ -30,10 +30,10 @@ pub use accounts::{
 };
 pub use endpoints::{
     AnswerPlan, Authority, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, CsrfPlan,
-    CsrfRotation, DeleteTokenPlan, MetadataPlan, MintClientPlan, MintField, NoField, ParameterPlaces,
-    RefererRule, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan,
-    SignUrlField, SignUrlPlan, SignedUrlPlan, StatusPlan, StatusService, StepCookies, TokenEndpointPlan,
-    TokenField,
+    CsrfRotation, DeleteTokenPlan, EnrolField, EnrolPlan, EnrolmentField, EnrolmentTokensPlan, MetadataPlan,
+    MintClientPlan, MintField, NoField, NodeField, NodeWords, NodesPlan, ParameterPlaces, RefererRule,
+    SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan, SignUrlField,
+    SignUrlPlan, SignedUrlPlan, StatusPlan, StatusService, StepCookies, TokenEndpointPlan, TokenField,
 };
 pub use services::{
     AccessFormat, AccessTokenPlan, IntrospectionPlan, PkceRule, RefreshTokenPlan, SigningAlgorithm,
@@ -854,6 +854,12 @@ pub enum TargetPlan {
     Status(Box<StatusPlan>),
     /// Makes signed URLs. The route is not public.
     SignUrl(Box<SignUrlPlan>),
+    /// Tokens by which nodes join. The route is not public.
+    EnrolmentTokens(Box<EnrolmentTokensPlan>),
+    /// How nodes join: by a token on a public route, else by whoever calls.
+    Enrol(Box<EnrolPlan>),
+    /// Nodes that have joined. The route is not public.
+    Nodes(Box<NodesPlan>),
 }
 
 impl TargetPlan {
@@ -875,7 +881,10 @@ impl TargetPlan {
             | TargetPlan::Keys(_)
             | TargetPlan::DeleteToken(_)
             | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_) => None,
+            | TargetPlan::SignUrl(_)
+            | TargetPlan::EnrolmentTokens(_)
+            | TargetPlan::Enrol(_)
+            | TargetPlan::Nodes(_) => None,
         }
     }
 
@@ -898,7 +907,10 @@ impl TargetPlan {
             | TargetPlan::Keys(_)
             | TargetPlan::DeleteToken(_)
             | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_) => None,
+            | TargetPlan::SignUrl(_)
+            | TargetPlan::EnrolmentTokens(_)
+            | TargetPlan::Enrol(_)
+            | TargetPlan::Nodes(_) => None,
         }
     }
 }

@@ -23,10 +23,10 @@ pub(super) use accounts::{
     RawRealm, RawSessions, RawStore, RawUser,
 };
 pub(super) use endpoints::{
-    RawApiKey, RawAuthorizeStep, RawClientSource, RawCredential, RawCsrf, RawDeleteToken, RawGives,
-    RawMintClient, RawOwnAnswer, RawParameterPlace, RawReferer, RawRotate, RawSameSite, RawSecure,
-    RawSession, RawSignIn, RawSignOut, RawSignUrl, RawSignedUrl, RawStatus, RawStatusService,
-    RawTokenEndpoint,
+    RawApiKey, RawAuthorizeStep, RawClientSource, RawCredential, RawCsrf, RawDeleteToken, RawEnrol,
+    RawEnrolmentTokens, RawGives, RawMintClient, RawNodes, RawOwnAnswer, RawParameterPlace, RawReferer,
+    RawRotate, RawSameSite, RawSecure, RawSession, RawSignIn, RawSignOut, RawSignUrl, RawSignedUrl,
+    RawStatus, RawStatusService, RawTokenEndpoint,
 };
 pub(super) use services::{RawIntrospection, RawPkce, RawSigningAlgorithm, RawTokenFormat, RawTokenService};
 
@@ -951,6 +951,12 @@ pub(super) enum RawTarget {
     Status(At<RawStatus>),
     /// Makes a signed URL.
     SignUrl(At<RawSignUrl>),
+    /// Tokens by which nodes join: makes, lists, shows and deletes them.
+    EnrolmentTokens(At<RawEnrolmentTokens>),
+    /// Lets a node join.
+    Enrol(At<RawEnrol>),
+    /// Nodes that have joined: lists, shows and removes them.
+    Nodes(At<RawNodes>),
 }
 
 /// Logs.

@@ -1,6 +1,8 @@
 //! Floor 4: all endpoints that answer themselves, as the targets of routes: those of the token service, and what a front door
 //! offers beside it.
 
+mod enrolment;
+mod nodes;
 mod sign_url;
 mod status;
 
@@ -21,6 +23,8 @@ use crate::oauth::sign_in::SignIn;
 use crate::oauth::sign_out::SignOut;
 use crate::rejection::Rejection;
 
+pub use enrolment::EnrolmentTokens;
+pub use nodes::{Enrol, Nodes};
 pub use sign_url::SignUrl;
 pub use status::{Status, Watched};
 
@@ -53,6 +57,12 @@ pub enum Endpoint {
     Status(Box<Status>),
     /// Makes signed URLs.
     SignUrl(Box<SignUrl>),
+    /// Tokens by which nodes join.
+    EnrolmentTokens(Box<EnrolmentTokens>),
+    /// How they join.
+    Enrol(Box<Enrol>),
+    /// Those that have.
+    Nodes(Box<Nodes>),
 }
 
 impl Endpoint {
@@ -73,6 +83,9 @@ impl Endpoint {
             Endpoint::Metadata(service, plan) => service.metadata(plan, &call(asked, body)),
             Endpoint::Keys(service) => service.key_set(&call(asked, body)),
             Endpoint::Status(endpoint) => endpoint.answer(asked),
+            Endpoint::EnrolmentTokens(endpoint) => endpoint.answer(asked, body).await,
+            Endpoint::Enrol(endpoint) => endpoint.answer(asked, body).await,
+            Endpoint::Nodes(endpoint) => endpoint.answer(asked).await,
             Endpoint::SignUrl(endpoint) => endpoint.answer(asked, body).await,
             Endpoint::DeleteToken(service, plan) => {
                 let caller = user_of(asked, service.realm())?.id;

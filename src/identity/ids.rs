@@ -163,7 +163,25 @@ identifier!(
     Jti, 255, scope_character
 );
 
+identifier!(
+    /// A node's own identifier, mostly a UUID (RFC 9562): 1 to 120 characters of the identifier grammar.
+    NodeUuid, 120, identifier_character
+);
+
 impl ClientId {
+    /// What the names of nodes begin with, and no other client's.
+    pub const NODE: &str = "node:";
+
+    /// The client that a node is.
+    pub fn of_node(uuid: &NodeUuid) -> ClientId {
+        ClientId(Arc::from(format!("{}{uuid}", ClientId::NODE).as_str()))
+    }
+
+    /// The node that it is, if it is one.
+    pub fn node(&self) -> Option<NodeUuid> {
+        NodeUuid::try_from(self.as_str().strip_prefix(ClientId::NODE)?).ok()
+    }
+
     /// A new one: 128 random bits.
     pub fn random() -> ClientId {
         ClientId(Arc::from(hex(&random::bytes16()).as_str()))
@@ -250,6 +268,14 @@ macro_rules! random_identifier {
 random_identifier!(
     /// A user: 128 random bits, written as 32 hexadecimal digits. It never changes, the name may.
     UserId
+);
+random_identifier!(
+    /// An enrolment token's name: 128 random bits. The token itself is another.
+    EnrolmentId
+);
+random_identifier!(
+    /// What a node is called after it has joined: 128 random bits, the same as long as it is not removed.
+    NodeId
 );
 random_identifier!(
     /// A family of tokens: what one grant gave to one client. The token list shows it as the token's id.

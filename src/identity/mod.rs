@@ -9,8 +9,9 @@ pub mod scopes;
 
 pub use grant_type::GrantType;
 pub use ids::{
-    AccountKey, AccountName, ApiName, BadId, ClientId, CustomerId, FamilyId, IssuerName, Jti, LimitName,
-    RealmName, RegionName, Role, RouteName, Scope, SubjectId, TenantId, TenantUuid, UserId,
+    AccountKey, AccountName, ApiName, BadId, ClientId, CustomerId, EnrolmentId, FamilyId, IssuerName, Jti,
+    LimitName, NodeId, NodeUuid, RealmName, RegionName, Role, RouteName, Scope, SubjectId, TenantId,
+    TenantUuid, UserId,
 };
 pub use name::UserName;
 pub use password::StoredPassword;

@@ -22,6 +22,8 @@ pub enum CredentialKind {
     Basic,
     /// A signed URL of our own.
     SignedUrl,
+    /// An access token of our own that a node got for itself.
+    Node,
 }
 
 impl CredentialKind {
@@ -35,6 +37,7 @@ impl CredentialKind {
             CredentialKind::Session => "session",
             CredentialKind::Basic => "basic",
             CredentialKind::SignedUrl => "signed-url",
+            CredentialKind::Node => "node",
         }
     }
 }

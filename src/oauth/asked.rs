@@ -24,6 +24,10 @@ pub struct Asked<'r> {
     pub query: Option<&'r str>,
     /// What the route's path captured as `{tenant}`.
     pub tenant: Option<&'r str>,
+    /// What it captured as `{id}` or `{uuid}`.
+    pub named: Option<&'r str>,
+    /// The path, in normal form.
+    pub path: &'r str,
     /// The host, and the port, as the client named them.
     pub authority: &'r str,
     /// What the client speaks, here or with a trusted proxy.

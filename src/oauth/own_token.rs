@@ -125,8 +125,11 @@ impl TokenService {
                 .as_ref()
                 .and_then(|account| account.default_tenant.clone()),
         };
+        let is_node = account.is_none() && family.client_id.node().is_some();
         let there = match &tenant {
             None => None,
+            // Whoever let it in has granted it its tenant.
+            Some(_) if is_node => Some(own_roles.clone()),
             Some(tenant) => {
                 let there = self.roles_in(tenant, account.as_deref(), customer.as_ref(), &own_roles);
                 let there = there.await?;

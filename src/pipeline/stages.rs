@@ -175,6 +175,8 @@ pub(super) async fn own(
         headers: request.headers(),
         query: head.query(),
         tenant: captures.get("tenant"),
+        named: captures.get("id").or_else(|| captures.get("uuid")),
+        path: head.path(),
         authority: head.authority(),
         scheme: client.scheme,
         permit: admission.permit(),

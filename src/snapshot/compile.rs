@@ -408,7 +408,10 @@ impl Parts<'_> {
             | TargetPlan::Keys(_)
             | TargetPlan::DeleteToken(_)
             | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_) => makings
+            | TargetPlan::SignUrl(_)
+            | TargetPlan::EnrolmentTokens(_)
+            | TargetPlan::Enrol(_)
+            | TargetPlan::Nodes(_) => makings
                 .endpoint(api, route, target)?
                 .map_or(Target::Gone, |endpoint| Target::Own(Box::new(endpoint))),
             TargetPlan::Backend { backend, rewrite } => {

@@ -11,7 +11,7 @@ use crate::config::plan::{
     ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, StatusPlan, StepCookies, TargetPlan,
     TokenServicePlan,
 };
-use crate::endpoints::{Endpoint, SignUrl, Status, Watched};
+use crate::endpoints::{Endpoint, Enrol, EnrolmentTokens, Nodes, SignUrl, Status, Watched};
 use crate::identity::{IssuerName, RouteName};
 use crate::oauth::authorize::Authorize;
 use crate::oauth::authorize_step::AuthorizeStep;
@@ -58,6 +58,18 @@ impl Makings<'_> {
     ) -> Result<Option<Endpoint>, CompileError> {
         Ok(Some(match target {
             TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => return Ok(None),
+            TargetPlan::EnrolmentTokens(plan) => {
+                let service = self.service(route, plan.service)?.0;
+                Endpoint::EnrolmentTokens(Box::new(EnrolmentTokens::new((**plan).clone(), service)))
+            }
+            TargetPlan::Enrol(plan) => {
+                let service = self.service(route, plan.service)?.0;
+                Endpoint::Enrol(Box::new(Enrol::new((**plan).clone(), service)))
+            }
+            TargetPlan::Nodes(plan) => {
+                let service = self.service(route, plan.service)?.0;
+                Endpoint::Nodes(Box::new(Nodes::new((**plan).clone(), service)))
+            }
             TargetPlan::SignUrl(plan) => {
                 let keys = self.live.callers.url_keys(self.plan, plan.keys);
                 let keys = keys.ok_or_else(|| refused("route", route, "its keys are not there"))?;

@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use super::error::StoreError;
 use super::model::{
-    AccessKey, Application, ApplicationEdit, AuditNote, AuthorizationCode, By, CustomerRecord, Family,
-    FirstTokens, LockPolicy, NewFamily, NewSession, NewTokens, NextTokens, RefreshFacts, Session, User,
-    UserAccess, UserState,
+    AccessKey, Application, ApplicationEdit, AuditNote, AuthorizationCode, By, CustomerRecord, Enrolment,
+    Family, FirstTokens, Joining, LockPolicy, NewFamily, NewNode, NewSession, NewTokens, NextTokens, Node,
+    RefreshFacts, Session, User, UserAccess, UserState,
 };
 use super::outcome::{
-    Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, Failure, FamilyPage,
-    FamilyPlace, Issued, PasswordSet, Redemption, Rehash, Revocation, Rotation, Standing, StateChange, Swept,
-    UserPage, Written,
+    Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, EnrolmentPage,
+    Failure, FamilyPage, FamilyPlace, Issued, Joined, NodePage, PasswordSet, Redemption, Rehash, Revocation,
+    Rotation, Standing, StateChange, Swept, UserPage, Written,
 };
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::identity::{AccountKey, ClientId, CustomerId, FamilyId, RealmName, UserId};
+use crate::identity::{
+    AccountKey, ClientId, CustomerId, EnrolmentId, FamilyId, NodeUuid, RealmName, TenantId, UserId,
+};
 
 /// An operation under way. It is never on the way of a warm request, so a boxed future is no matter. An operation that was
 /// started goes on when the future is dropped.
@@ -78,6 +80,15 @@ pub struct UserFilter {
     pub customer: Option<CustomerId>,
     /// In this state.
     pub state: Option<UserState>,
+}
+
+/// Which enrolment tokens, or nodes, a list has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantFilter {
+    /// Of this realm.
+    pub realm: RealmName,
+    /// Of this tenant; `None`: of none.
+    pub tenant: Option<TenantId>,
 }
 
 /// Which applications a list has.
@@ -355,9 +366,9 @@ pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
     /// The session, if it holds at `now`.
     fn session(&self, realm: RealmName, digest: Digest, now: UnixTime) -> Pending<'_, Option<Session>>;
 
-    /// A session was used at `now`. Known at once in this process; written down at most every [`Session::TOUCH_EVERY`], for
-    /// many sessions at a time, so a crash may make sessions look that much longer unused.
-    fn touch_session(&self, digest: Digest, now: UnixTime) -> Pending<'_, ()>;
+    /// A session, or a node ([`Node::mark`]), was used at `now`. Known at once in this process; written down at most every
+    /// [`Session::TOUCH_EVERY`], for many at a time, so a crash may make sessions look that much longer unused.
+    fn touch(&self, mark: Digest, now: UnixTime) -> Pending<'_, ()>;
 
     /// Gives a session another CSRF value.
     fn change_csrf(&self, realm: RealmName, digest: Digest, csrf: Digest, now: UnixTime)
@@ -431,6 +442,36 @@ pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
 
     /// The states of user, application and family in one read, for a cache that has none yet.
     fn standing(&self, realm: RealmName, of: StandingOf, now: UnixTime) -> Pending<'_, Standing>;
+
+    // ---- nodes
+
+    /// Keeps a token by which a node may join, unless the realm has one of that text or id.
+    fn create_enrolment(&self, enrolment: Enrolment, by: By) -> Pending<'_, Creation>;
+
+    /// The enrolment token of this id.
+    fn enrolment(&self, realm: RealmName, id: EnrolmentId) -> Pending<'_, Option<Enrolment>>;
+
+    /// Enrolment tokens of one tenant, by id.
+    fn enrolments(&self, filter: TenantFilter, paging: Paging<EnrolmentId>) -> Pending<'_, EnrolmentPage>;
+
+    /// Deletes an enrolment token. A node that has joined by it stays.
+    fn delete_enrolment(&self, realm: RealmName, id: EnrolmentId, by: By) -> Pending<'_, Edit>;
+
+    /// Uses up an enrolment token and lets its node in, with the application that it is, or none of it. A node that was in
+    /// before, in the same tenant, keeps its identifier; its old secret and tokens are no good any more.
+    fn join(&self, joining: Joining, now: UnixTime) -> Pending<'_, Joined>;
+
+    /// The same without a token. [`Joined::In`] or [`Joined::Taken`].
+    fn let_in(&self, new: NewNode, by: By) -> Pending<'_, Joined>;
+
+    /// The node of this identifier.
+    fn node(&self, realm: RealmName, uuid: NodeUuid) -> Pending<'_, Option<Node>>;
+
+    /// Nodes of one tenant, by their own identifier.
+    fn nodes(&self, filter: TenantFilter, paging: Paging<NodeUuid>) -> Pending<'_, NodePage>;
+
+    /// Removes a node, with its application and all its tokens.
+    fn remove_node(&self, realm: RealmName, uuid: NodeUuid, by: By) -> Pending<'_, Edit>;
 
     // ---- log
 

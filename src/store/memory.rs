@@ -5,6 +5,7 @@
 
 mod accounts;
 mod log;
+mod nodes;
 mod sessions;
 mod tokens;
 
@@ -14,25 +15,27 @@ use std::sync::{Mutex, PoisonError};
 
 use super::backend::{
     ApplicationFilter, AuditFilter, Backend, Existing, FamilyFilter, Holder, PageSize, Paging, Pending,
-    PresentedCode, PresentedRefresh, StandingOf, SweepPlan, UserFilter,
+    PresentedCode, PresentedRefresh, StandingOf, SweepPlan, TenantFilter, UserFilter,
 };
 use super::error::{Outage, StoreError};
 use super::feed::Feed;
 use super::model::{
     AccessKey, Application, ApplicationEdit, Attempts, AuditEntry, AuditNote, AuthorizationCode, By, Change,
-    CustomerRecord, Family, FirstTokens, LockPolicy, NewFamily, NewSession, NewTokens, NextTokens,
-    RefreshFacts, Session, User, UserAccess, UserState,
+    CustomerRecord, Enrolment, Family, FirstTokens, Joining, LockPolicy, NewFamily, NewNode, NewSession,
+    NewTokens, NextTokens, Node, RefreshFacts, Session, User, UserAccess, UserState,
 };
 use super::outcome::{
-    Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, Failure, FamilyPage,
-    FamilyPlace, Issued, Page, PasswordSet, Redemption, Rehash, Revocation, Rotation, Standing, StateChange,
-    Swept, UserPage, Written,
+    Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, EnrolmentPage,
+    Failure, FamilyPage, FamilyPlace, Issued, Joined, NodePage, Page, PasswordSet, Redemption, Rehash,
+    Revocation, Rotation, Standing, StateChange, Swept, UserPage, Written,
 };
 use super::rules::HeldRefresh;
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::identity::{AccountKey, ClientId, CustomerId, FamilyId, RealmName, Scope, UserId};
+use crate::identity::{
+    AccountKey, ClientId, CustomerId, EnrolmentId, FamilyId, NodeUuid, RealmName, Scope, UserId,
+};
 
 /// The store in memory.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ struct State {
     keys: BTreeMap<(RealmName, AccountKey), UserId>,
     applications: BTreeMap<(RealmName, ClientId), Application>,
     customers: BTreeMap<CustomerId, CustomerRecord>,
+    enrolments: BTreeMap<(RealmName, EnrolmentId), Enrolment>,
+    nodes: BTreeMap<(RealmName, NodeUuid), Node>,
     attempts: HashMap<(RealmName, AccountKey), Attempts>,
     sessions: HashMap<Digest, Session>,
     codes: HashMap<Digest, HeldCode>,
@@ -289,11 +294,10 @@ impl Backend for Memory {
         })
     }
 
-    fn touch_session(&self, digest: Digest, now: UnixTime) -> Pending<'_, ()> {
-        self.run(|state| {
-            if let Some(session) = state.sessions.get_mut(&digest) {
-                session.last_seen = session.last_seen.max(now);
-            }
+    fn touch(&self, mark: Digest, now: UnixTime) -> Pending<'_, ()> {
+        self.run(|state| match state.sessions.get_mut(&mark) {
+            Some(session) => session.last_seen = session.last_seen.max(now),
+            None => state.touch_node(&mark, now),
         })
     }
 
@@ -399,6 +403,42 @@ impl Backend for Memory {
 
     fn changes_since(&self, cursor: Option<u64>, size: PageSize) -> Pending<'_, Changes> {
         self.run(|state| state.changes_since(cursor, size))
+    }
+
+    fn create_enrolment(&self, enrolment: Enrolment, by: By) -> Pending<'_, Creation> {
+        self.run(|state| state.create_enrolment(enrolment, by))
+    }
+
+    fn enrolment(&self, realm: RealmName, id: EnrolmentId) -> Pending<'_, Option<Enrolment>> {
+        self.run(|state| state.enrolments.get(&(realm, id)).cloned())
+    }
+
+    fn enrolments(&self, filter: TenantFilter, paging: Paging<EnrolmentId>) -> Pending<'_, EnrolmentPage> {
+        self.run(|state| state.enrolments(&filter, paging))
+    }
+
+    fn delete_enrolment(&self, realm: RealmName, id: EnrolmentId, by: By) -> Pending<'_, Edit> {
+        self.run(|state| state.delete_enrolment(realm, id, by))
+    }
+
+    fn join(&self, joining: Joining, now: UnixTime) -> Pending<'_, Joined> {
+        self.run(|state| state.join(&joining, now))
+    }
+
+    fn let_in(&self, new: NewNode, by: By) -> Pending<'_, Joined> {
+        self.run(|state| state.let_in(new, by))
+    }
+
+    fn node(&self, realm: RealmName, uuid: NodeUuid) -> Pending<'_, Option<Node>> {
+        self.run(|state| state.nodes.get(&(realm, uuid)).cloned())
+    }
+
+    fn nodes(&self, filter: TenantFilter, paging: Paging<NodeUuid>) -> Pending<'_, NodePage> {
+        self.run(|state| state.nodes(&filter, paging))
+    }
+
+    fn remove_node(&self, realm: RealmName, uuid: NodeUuid, by: By) -> Pending<'_, Edit> {
+        self.run(|state| state.remove_node(realm, uuid, by))
     }
 
     fn sweep(&self, plan: SweepPlan, now: UnixTime) -> Pending<'_, Swept> {

@@ -9,6 +9,7 @@ mod application;
 mod attempt;
 mod grant;
 mod log;
+mod node;
 mod session;
 
 pub use crate::identity::GrantType;
@@ -20,6 +21,7 @@ pub use grant::{
     NewTokens, NextTokens, Origin, RefreshFacts, RefreshState,
 };
 pub use log::{Actor, AuditEntry, AuditNote, By, Change};
+pub use node::{Enrolment, Joining, NewNode, Node, Used};
 pub use session::{NewSession, Session};
 
 /// Words of an enum that is kept as text: `as_str`, and `parse` as its inverse.

@@ -2,11 +2,11 @@
 
 use super::backend::Holder;
 use super::model::{
-    AccessKey, Application, ApplicationEdit, AuditNote, CustomerRecord, Family, Session, User, UserAccess,
-    UserState,
+    AccessKey, Application, ApplicationEdit, AuditNote, CustomerRecord, Enrolment, Family, Node, Session,
+    User, UserAccess, UserState,
 };
 use crate::base::clock::UnixTime;
-use crate::identity::{AccountKey, ClientId, CustomerId, FamilyId, RealmName, UserId};
+use crate::identity::{AccountKey, ClientId, CustomerId, EnrolmentId, FamilyId, RealmName, TenantId, UserId};
 
 fn note(
     realm: &RealmName,
@@ -82,6 +82,41 @@ pub(super) fn secret_rotated(realm: &RealmName, client_id: &ClientId) -> AuditNo
 pub(super) fn application_deleted(realm: &RealmName, client_id: &ClientId, revoked: u32) -> AuditNote {
     let detail = format!("{revoked} families revoked");
     note(realm, "application.delete", client_id, detail)
+}
+
+pub(super) fn enrolment_created(enrolment: &Enrolment) -> AuditNote {
+    note(
+        &enrolment.realm,
+        "enrolment.create",
+        enrolment.id,
+        of_tenant(enrolment.tenant.as_ref()),
+    )
+}
+
+pub(super) fn enrolment_deleted(realm: &RealmName, id: EnrolmentId) -> AuditNote {
+    note(realm, "enrolment.delete", id, "")
+}
+
+pub(super) fn node_joined(node: &Node) -> AuditNote {
+    note(
+        &node.realm,
+        "node.join",
+        &node.uuid,
+        of_tenant(node.tenant.as_ref()),
+    )
+}
+
+pub(super) fn node_removed(node: &Node) -> AuditNote {
+    note(
+        &node.realm,
+        "node.remove",
+        &node.uuid,
+        of_tenant(node.tenant.as_ref()),
+    )
+}
+
+fn of_tenant(tenant: Option<&TenantId>) -> String {
+    tenant.map_or_else(String::new, |tenant| format!("tenant {tenant}"))
 }
 
 pub(super) fn customer_written(customer: &CustomerRecord) -> AuditNote {

@@ -1,7 +1,9 @@
 //! What became of an operation. That something is taken, used up or unknown is an outcome and not an error: callers have to
 //! meet each of them.
 
-use super::model::{Application, ApplicationState, AuditEntry, Change, Family, LiveAccess, User, UserState};
+use super::model::{
+    Application, ApplicationState, AuditEntry, Change, Enrolment, Family, LiveAccess, Node, User, UserState,
+};
 use crate::base::clock::UnixTime;
 use crate::identity::FamilyId;
 
@@ -52,6 +54,21 @@ pub enum StateChange {
     NotAllowed(UserState),
     /// There is no such user.
     Unknown,
+}
+
+/// A node was to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joined {
+    /// It has.
+    In(Box<Node>),
+    /// The token was used before.
+    Used,
+    /// The token's time is over.
+    Expired,
+    /// There is no such token.
+    Unknown,
+    /// Another tenant has a node of that identifier, or an application that is none has the name. The token stays good.
+    Taken,
 }
 
 /// A customer was written.
@@ -226,6 +243,10 @@ pub type UserPage = Page<User, crate::identity::AccountKey>;
 pub type ApplicationPage = Page<Application, crate::identity::ClientId>;
 /// Customers by id.
 pub type CustomerPage = Page<super::model::CustomerRecord, crate::identity::CustomerId>;
+/// Enrolment tokens by id.
+pub type EnrolmentPage = Page<Enrolment, crate::identity::EnrolmentId>;
+/// Nodes by their own identifier.
+pub type NodePage = Page<Node, crate::identity::NodeUuid>;
 /// Families, newest first.
 pub type FamilyPage = Page<Family, FamilyPlace>;
 /// Audit entries, newest first.

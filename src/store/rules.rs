@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::backend::{PresentedCode, PresentedRefresh, RedirectRule};
 use super::model::{
-    Attempts, AuthorizationCode, Family, FirstTokens, LockPolicy, NewFamily, NewTokens, NextTokens, Origin,
-    RefreshState, UserState,
+    Attempts, AuthorizationCode, Enrolment, Family, FirstTokens, Joining, LockPolicy, NewFamily, NewNode,
+    NewTokens, NextTokens, Node, Origin, RefreshState, UserState,
 };
-use super::outcome::{Attempt, Failure, Issued};
+use super::outcome::{Attempt, Failure, Issued, Joined};
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::identity::{ClientId, FamilyId};
@@ -360,4 +360,35 @@ pub fn judge_refresh(
 /// Was the family given to `client_id`?
 pub fn is_of(family: &Family, client_id: &ClientId) -> bool {
     family.client_id == *client_id
+}
+/// The enrolment token, if a node may join by it at `now`.
+///
+/// # Errors
+/// What becomes of the attempt instead.
+pub fn enrolment_at(found: Option<Enrolment>, now: UnixTime) -> Result<Enrolment, Joined> {
+    match found {
+        None => Err(Joined::Unknown),
+        Some(held) if held.used.is_some() => Err(Joined::Used),
+        Some(held) if now >= held.expires_at => Err(Joined::Expired),
+        Some(held) => Ok(held),
+    }
+}
+
+/// The node that joins by a token: it has what the token says.
+pub fn joining_node(joining: &Joining, enrolment: &Enrolment, now: UnixTime) -> NewNode {
+    NewNode {
+        node: Node {
+            realm: enrolment.realm.clone(),
+            uuid: joining.uuid.clone(),
+            id: joining.id,
+            customer: enrolment.customer.clone(),
+            tenant: enrolment.tenant.clone(),
+            metadata: enrolment.metadata.clone(),
+            joined_at: now,
+            let_in_by: enrolment.created_by.clone(),
+            last_seen: Some(now),
+        },
+        secret: joining.secret,
+        scopes: enrolment.scopes.clone(),
+    }
 }

@@ -399,3 +399,101 @@ async fn queries_go_on_byte_for_byte() {
         assert_eq!(example.backend.seen().last().unwrap().target, target);
     }
 }
+
+/// SCT-01 to SCT-07, SCT-09 to SCT-12, SCT-14 to SCT-17.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sdk_makes_a_token_a_node_joins_by_it_once_and_calls_as_itself() {
+    let clock = Clock::manual(START);
+    let example = start(&clock).await;
+    let Some(driver) = sdk(&example, "securechanneltoken", &[]) else {
+        return;
+    };
+    let (driver, made) = driver.next().await;
+    assert_eq!(made["status"], 200, "{made}");
+    let token = &made["token"];
+    assert_eq!(token["name"], "an-auth-token-of-32-characters-x");
+    assert_eq!(
+        (&token["in_use"], &token["metadata"]),
+        (&json!(false), &json!([{"key": "se", "val": "1"}]))
+    );
+    assert_eq!(token["expiry_time"], START.0 + 3600);
+    assert_eq!(token["_last_modified"], (START.0 * 1_000_000).to_string());
+    let uuid = token["uuid"].as_str().expect("an id");
+    assert!(
+        token["url"]
+            .as_str()
+            .is_some_and(|url| url.ends_with(&format!("/api/securechanneltoken/{uuid}")))
+    );
+    let (driver, listed) = driver.next().await;
+    assert_eq!(listed, json!({"count": 1, "in_use": [false]}));
+    let (mut driver, turn) = driver.next().await;
+    assert_eq!(turn, "turn");
+
+    let media = ("content-type", "application/json");
+    let join = async |token: &str, node: &str| {
+        let body = json!({"auth_token": token, "uuid": node}).to_string();
+        example
+            .call("POST", "/api/securechannel/join", &[media], &body)
+            .await
+    };
+    assert_eq!(join("an-auth-token-of-32-characters-y", "se-1").await.status, 401);
+    let joined = join("an-auth-token-of-32-characters-x", "se-1").await;
+    assert_eq!(joined.status, 200, "{}", joined.text());
+    let joined = joined.json();
+    assert_eq!(joined["uuid"], "se-1");
+    assert_eq!(
+        join("an-auth-token-of-32-characters-x", "se-2").await.status,
+        401,
+        "once"
+    );
+
+    let access = joined["access_token"].as_str().expect("a token");
+    assert_eq!(access.split('.').count(), 3, "a signed one");
+    let bearer = format!("Bearer {access}");
+    let call = async |path: &str| example.call("GET", path, &[("authorization", &bearer)], "").await;
+    assert_eq!(call("/api/securechannel/config").await.status, 200);
+    let seen = example.backend.seen().pop().unwrap();
+    assert_eq!(
+        (seen.only("x-auth-user"), seen.only("x-avi-tenant")),
+        ("node:se-1", "admin")
+    );
+    assert_eq!(
+        call("/api/pool").await.status,
+        401,
+        "what users call is not for nodes"
+    );
+    assert_eq!(
+        call("/api/securechanneltoken").await.status,
+        401,
+        "and it lets nobody in"
+    );
+
+    // When the token has ended it asks for another by its own name and secret.
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(call("/api/securechannel/config").await.status, 401);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let text = |name: &str| joined[name].as_str().unwrap().to_owned();
+    let body = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}",
+        text("client_id").replace(':', "%3A"),
+        text("client_secret")
+    );
+    let next = example
+        .call("POST", "/api/securechannel/token", &form, &body)
+        .await;
+    assert_eq!(next.status, 200, "{}", next.text());
+    let next = format!("Bearer {}", next.json()["access_token"].as_str().unwrap());
+    let got = example
+        .call(
+            "GET",
+            "/api/securechannel/config",
+            &[("authorization", &next)],
+            "",
+        )
+        .await;
+    assert_eq!(got.status, 200);
+
+    driver.go_on();
+    let (_driver, then) = driver.next().await;
+    assert_eq!(then, json!({"in_use": [true], "gone": 204}));
+}

@@ -34,6 +34,7 @@ mod killed;
 mod leftover_bodies;
 mod life;
 mod limits;
+mod nodes;
 mod offline_tokens;
 mod operators;
 mod pages;

@@ -191,7 +191,7 @@ pub async fn an_operation_that_changes_nothing_tells_nothing(world: World) {
         .await
         .unwrap();
     store.withdraw_attempt(elsewhere(), key("none")).await.unwrap();
-    store.touch_session(Digest::of("none"), at(1)).await.unwrap();
+    store.touch(Digest::of("none"), at(1)).await.unwrap();
     store
         .redeem_code(present("none"), crate::world::first("a", "r", 1), at(1))
         .await
@@ -255,10 +255,6 @@ pub async fn a_closed_store_refuses(world: World) {
             .unwrap_err()
     ));
     assert!(closed(
-        world
-            .store
-            .touch_session(Digest::of("s"), at(1))
-            .await
-            .unwrap_err()
+        world.store.touch(Digest::of("s"), at(1)).await.unwrap_err()
     ));
 }

@@ -20,11 +20,7 @@ async fn open(world: &World, new: NewSession) -> u32 {
 }
 
 async fn touch(world: &World, id: &str, seconds: i64) {
-    world
-        .store
-        .touch_session(Digest::of(id), at(seconds))
-        .await
-        .unwrap();
+    world.store.touch(Digest::of(id), at(seconds)).await.unwrap();
 }
 
 pub async fn a_session_holds_until_its_absolute_end(world: World) {

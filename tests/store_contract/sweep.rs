@@ -159,11 +159,7 @@ pub async fn a_session_that_was_just_used_is_not_swept(world: World) {
         .open_session(a_session("unused", UserId::random()), operator(0))
         .await
         .unwrap();
-    world
-        .store
-        .touch_session(Digest::of("used"), at(599))
-        .await
-        .unwrap();
+    world.store.touch(Digest::of("used"), at(599)).await.unwrap();
     sweep(&world, 600).await;
     for (id, holds) in [("used", true), ("unused", false)] {
         let session = world

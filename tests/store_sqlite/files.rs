@@ -75,7 +75,7 @@ async fn the_use_of_sessions_is_written_down_at_the_end() {
         .open_session(a_session("s", a_user("x").id), operator(0))
         .await
         .unwrap();
-    world.store.touch_session(Digest::of("s"), at(500)).await.unwrap();
+    world.store.touch(Digest::of("s"), at(500)).await.unwrap();
     world.store.close().await.unwrap();
     let folder = world.folder.unwrap();
     let store = open(&folder.path().join("store.db")).await.unwrap();

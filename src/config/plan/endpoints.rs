@@ -11,7 +11,7 @@ use crate::base::secret::Secret;
 use crate::http::cookie::CookieTemplate;
 use crate::http::origin::Scheme;
 use crate::http::pattern::Pattern;
-use crate::identity::{IssuerName, Role};
+use crate::identity::{IssuerName, Role, Scope};
 
 /// One way to say who is calling. Of a route's list the first *kind* that a request brings decides; a wrong one is refused,
 /// whatever else is there.
@@ -151,6 +151,125 @@ pub enum SignUrlField {
     ExpiresIn,
     /// When it ends.
     ExpiresAt,
+}
+
+/// Tokens by which nodes join.
+#[derive(Debug, Clone)]
+pub struct EnrolmentTokensPlan {
+    /// Whose tokens nodes get, and in whose realm they are.
+    pub service: ServiceRef,
+    /// What the nodes' tokens allow.
+    pub scopes: Vec<Scope>,
+    /// How long a token is good where the call does not say.
+    pub lifetime: Duration,
+    /// And at most.
+    pub longest: Duration,
+    /// The member of the body that has the token, where the caller chooses it.
+    pub token: String,
+    /// The member that has its end, in seconds since 1970.
+    pub expires: String,
+    /// The member that has an array of notes.
+    pub metadata: String,
+    /// How one is shown.
+    pub answer: AnswerPlan<EnrolmentField>,
+}
+
+/// What an [`EnrolmentTokensPlan`] may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrolmentField {
+    /// Its id.
+    Id,
+    /// The token: whole when it is made, its first characters later.
+    Token,
+    /// Whether a node has joined by it.
+    InUse,
+    /// The notes.
+    Metadata,
+    /// Its end in seconds since 1970.
+    ExpiryTime,
+    /// The same as RFC 3339 has it.
+    ExpiresAt,
+    /// When it was made or used, in microseconds since 1970, as text.
+    LastModified,
+    /// The node.
+    Node,
+    /// Where it is shown.
+    Url,
+}
+
+/// How nodes join.
+#[derive(Debug, Clone)]
+pub struct EnrolPlan {
+    /// Whose tokens nodes get, and in whose realm they are.
+    pub service: ServiceRef,
+    /// Where the body has the token (JSON Pointer, decoded); `None`: the caller lets the node in.
+    pub token: Option<Vec<String>>,
+    /// Where it has the node's own identifier.
+    pub uuid: Vec<String>,
+    /// What the nodes' tokens allow, where the caller lets the node in.
+    pub scopes: Vec<Scope>,
+    /// The answer.
+    pub answer: AnswerPlan<EnrolField>,
+}
+
+/// What the answer of an [`EnrolPlan`] may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrolField {
+    /// The node's own identifier.
+    Uuid,
+    /// The one that it was given.
+    Asset,
+    /// Its name at the token endpoint.
+    ClientId,
+    /// Its secret there.
+    ClientSecret,
+    /// Its first access token.
+    AccessToken,
+    /// The token's type.
+    TokenType,
+    /// How long that is good, in seconds.
+    ExpiresIn,
+}
+
+/// Nodes that have joined.
+#[derive(Debug, Clone)]
+pub struct NodesPlan {
+    /// In whose realm they are.
+    pub service: ServiceRef,
+    /// A node whose last call is not longer ago is connected.
+    pub connected_within: Duration,
+    /// What the states are called.
+    pub words: NodeWords,
+    /// How one is shown.
+    pub answer: AnswerPlan<NodeField>,
+}
+
+/// What the states of a node are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeWords {
+    /// It has called lately.
+    pub connected: String,
+    /// It has joined, and not called lately.
+    pub silent: String,
+    /// It has not joined, or was removed.
+    pub unknown: String,
+}
+
+/// What a [`NodesPlan`] may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeField {
+    /// The node's own identifier.
+    Uuid,
+    /// The one that it was given.
+    Asset,
+    /// Its state.
+    Status,
+    /// Notes of the token by which it joined.
+    Metadata,
+    /// When it joined.
+    JoinedAt,
+    /// When it last called.
+    LastSeen,
 }
 
 /// Which services a status is about.

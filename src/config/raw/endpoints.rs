@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::RawSecret;
 use crate::config::read::{At, Json, Named, OneOrMany};
-use crate::config::text::{Field, Length, NonEmpty, PathPattern, Pointer, RoleName, Verb};
+use crate::config::text::{Field, Length, NonEmpty, PathPattern, Pointer, RoleName, ScopeName, Verb};
 
 /// One way to say who is calling. Of a list the first kind that a call brings decides: who brings a wrong token beside a
 /// right cookie is refused.
@@ -332,6 +332,102 @@ pub(in crate::config) struct RawSignUrl {
     /// The answer: `{url}`, `{path}` (the same without scheme and host), `{method}`, `{expires_in}` (seconds) and `{expires_at}`
     /// (RFC 3339) are replaced.
     pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// Tokens by which nodes join, each once. `POST` makes one, `GET` lists those of the tenant that the call is for, and with a capture
+/// `{id}` of the path `GET` shows one and `DELETE` deletes it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "EnrolmentTokens")]
+pub(in crate::config) struct RawEnrolmentTokens {
+    /// The token service whose tokens nodes get.
+    pub service: At<String>,
+    /// Scopes of the nodes' tokens.
+    #[schemars(extend("default" = []))]
+    pub scopes: OneOrMany<At<ScopeName>>,
+    /// How long a token is good where the call does not say.
+    #[schemars(extend("default" = "1h", "x-minimum" = "1s", "x-maximum" = "366d"))]
+    pub lifetime: At<Length>,
+    /// And at most; without it `lifetime`.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "366d"))]
+    pub longest: Option<At<Length>>,
+    /// Members of the JSON body.
+    #[schemars(extend("default" = {}))]
+    pub body: RawEnrolmentBody,
+    /// How one is shown: `{id}`, `{token}` (whole in the answer that makes it, its first characters later), `{in_use}`, `{metadata}`,
+    /// `{expiry_time}` (seconds since 1970), `{expires_at}` (RFC 3339), `{last_modified}` (microseconds since 1970, as text), `{node}`
+    /// and `{url}` are replaced. The status is that of the answer to `POST`.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// Members of the body that makes an enrolment token. All of them may be missing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "EnrolmentBody")]
+pub(in crate::config) struct RawEnrolmentBody {
+    /// The token, where the caller chooses it: 20 to 512 visible characters. Without it one is drawn.
+    #[schemars(extend("default" = "token"))]
+    pub token: NonEmpty,
+    /// Its end, in seconds since 1970.
+    #[schemars(extend("default" = "expires_at"))]
+    pub expires: NonEmpty,
+    /// An array of notes, which is shown again.
+    #[schemars(extend("default" = "metadata"))]
+    pub metadata: NonEmpty,
+}
+
+/// Lets a node join: it becomes a client of the token service, bound to one tenant, and gets its first access token. On a public
+/// route by an enrolment token in the body, else by whoever calls, for the tenant that the call is for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Enrol")]
+pub(in crate::config) struct RawEnrol {
+    /// The token service whose tokens nodes get.
+    pub service: At<String>,
+    /// On a public route: where the JSON body has the enrolment token.
+    pub token: Option<At<Pointer>>,
+    /// Where the JSON body has the node's own identifier: up to 120 letters, digits and `-_.:@/|+=~`.
+    #[schemars(extend("default" = "/uuid"))]
+    pub uuid: At<Pointer>,
+    /// Where the caller lets the node in: scopes of the node's tokens.
+    pub scopes: Option<At<OneOrMany<At<ScopeName>>>>,
+    /// The answer: `{uuid}`, `{asset_id}`, `{client_id}`, `{client_secret}`, `{access_token}`, `{token_type}` and `{expires_in}` are
+    /// replaced.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// Nodes that have joined. `GET` lists those of the tenant that the call is for; with a capture `{uuid}` of the path it shows one, also
+/// one that is not there, and `DELETE` removes one with all its tokens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Nodes")]
+pub(in crate::config) struct RawNodes {
+    /// The token service whose tokens they have.
+    pub service: At<String>,
+    /// A node whose last call is not longer ago is connected.
+    #[schemars(extend("default" = "10m", "x-minimum" = "1m", "x-maximum" = "31d"))]
+    pub connected_within: At<Length>,
+    /// What the states are called.
+    #[schemars(extend("default" = {}))]
+    pub words: RawNodeWords,
+    /// How one is shown: `{uuid}`, `{asset_id}`, `{status}`, `{metadata}`, `{joined_at}` and `{last_seen}` (RFC 3339) are replaced.
+    pub answer: Option<At<RawOwnAnswer>>,
+}
+
+/// What the states of a node are called.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "NodeWords")]
+pub(in crate::config) struct RawNodeWords {
+    /// It has called lately.
+    #[schemars(extend("default" = "Connected"))]
+    pub connected: NonEmpty,
+    /// It has joined, and not called lately.
+    #[schemars(extend("default" = "Silent"))]
+    pub silent: NonEmpty,
+    /// It has not joined, or was removed.
+    #[schemars(extend("default" = "Not Registered"))]
+    pub unknown: NonEmpty,
 }
 
 /// Says which services can work: `{"services": […]}`, or one of them, where the query names it.

@@ -296,6 +296,14 @@ fn application_plan(
 ) -> Option<ApplicationPlan> {
     let raw = &at.value;
     let client_id: Option<ClientId> = material::name(id, "application", scope);
+    if id.value.starts_with(ClientId::NODE) {
+        scope.error(
+            "bad-name",
+            id.mark,
+            format!("names that begin with `{}` are those of nodes", ClientId::NODE),
+            "make an id with `openssl rand -hex 16`",
+        );
+    }
     if id.value == RESERVED_CLIENT {
         scope.error(
             "bad-name",

@@ -6,7 +6,10 @@ use serde_json::Value;
 use super::backends::{field_name, field_value};
 use super::scope::Scope;
 use crate::base::json_template::JsonTemplate;
-use crate::config::plan::{AnswerPlan, CodeField, MintField, NoField, SignInField, SignUrlField, TokenField};
+use crate::config::plan::{
+    AnswerPlan, CodeField, EnrolField, EnrolmentField, MintField, NoField, NodeField, SignInField,
+    SignUrlField, TokenField,
+};
 use crate::config::raw::RawOwnAnswer;
 use crate::config::read::At;
 use crate::config::suggest;
@@ -30,6 +33,46 @@ impl Words for SignInField {
     ];
     // What there is none of is left out.
     const STANDARD: &'static str = r#"{"access_token":"{token}","token_type":"{token_type}","expires_in":"{expires_in}","user":"{user}"}"#;
+}
+
+impl Words for EnrolmentField {
+    const KNOWN: &'static [(&'static str, EnrolmentField)] = &[
+        ("id", EnrolmentField::Id),
+        ("token", EnrolmentField::Token),
+        ("in_use", EnrolmentField::InUse),
+        ("metadata", EnrolmentField::Metadata),
+        ("expiry_time", EnrolmentField::ExpiryTime),
+        ("expires_at", EnrolmentField::ExpiresAt),
+        ("last_modified", EnrolmentField::LastModified),
+        ("node", EnrolmentField::Node),
+        ("url", EnrolmentField::Url),
+    ];
+    const STANDARD: &'static str = r#"{"id":"{id}","token":"{token}","in_use":"{in_use}","expires_at":"{expires_at}","metadata":"{metadata}","node":"{node}"}"#;
+}
+
+impl Words for EnrolField {
+    const KNOWN: &'static [(&'static str, EnrolField)] = &[
+        ("uuid", EnrolField::Uuid),
+        ("asset_id", EnrolField::Asset),
+        ("client_id", EnrolField::ClientId),
+        ("client_secret", EnrolField::ClientSecret),
+        ("access_token", EnrolField::AccessToken),
+        ("token_type", EnrolField::TokenType),
+        ("expires_in", EnrolField::ExpiresIn),
+    ];
+    const STANDARD: &'static str = r#"{"uuid":"{uuid}","asset_id":"{asset_id}","client_id":"{client_id}","client_secret":"{client_secret}","access_token":"{access_token}","token_type":"{token_type}","expires_in":"{expires_in}"}"#;
+}
+
+impl Words for NodeField {
+    const KNOWN: &'static [(&'static str, NodeField)] = &[
+        ("uuid", NodeField::Uuid),
+        ("asset_id", NodeField::Asset),
+        ("status", NodeField::Status),
+        ("metadata", NodeField::Metadata),
+        ("joined_at", NodeField::JoinedAt),
+        ("last_seen", NodeField::LastSeen),
+    ];
+    const STANDARD: &'static str = r#"{"uuid":"{uuid}","status":"{status}","asset_id":"{asset_id}","joined_at":"{joined_at}","last_seen":"{last_seen}","metadata":"{metadata}"}"#;
 }
 
 impl Words for SignUrlField {

@@ -285,7 +285,10 @@ pub(super) fn fill_metadata(routes: &mut [RoutePlan], services: &[TokenServicePl
             | TargetPlan::Metadata(_)
             | TargetPlan::DeleteToken(_)
             | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_) => None,
+            | TargetPlan::SignUrl(_)
+            | TargetPlan::EnrolmentTokens(_)
+            | TargetPlan::Enrol(_)
+            | TargetPlan::Nodes(_) => None,
         };
         // A path with a capture is many.
         if let Some((service, kind)) = endpoint

@@ -12,6 +12,7 @@ mod issuers;
 mod limits;
 mod listeners;
 mod material;
+mod nodes;
 mod rewrite;
 mod routes;
 mod scope;

@@ -8,6 +8,7 @@ use super::apis::{World, limits};
 use super::backends::answer;
 use super::credentials;
 use super::endpoints::{self, Here, Plain};
+use super::nodes;
 use super::rewrite;
 use super::scope::Scope;
 use super::sign_in;
@@ -376,7 +377,10 @@ fn unseen_client(target: &TargetPlan, limits: &[At<LimitRef>], world: &World<'_>
         | TargetPlan::Keys(_)
         | TargetPlan::DeleteToken(_)
         | TargetPlan::Status(_)
-        | TargetPlan::SignUrl(_) => false,
+        | TargetPlan::SignUrl(_)
+        | TargetPlan::EnrolmentTokens(_)
+        | TargetPlan::Enrol(_)
+        | TargetPlan::Nodes(_) => false,
     };
     for at in limits.iter().filter(|_| form_only) {
         if let Some(limit) = world.limits.get(at.value.index())
@@ -573,6 +577,9 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::DeleteToken(delete) => endpoints::delete_token(delete, here, scope),
         RawTarget::Introspect(service) => endpoints::plain(Plain::Introspect, service, here, scope),
         RawTarget::Metadata(service) => endpoints::plain(Plain::Metadata, service, here, scope),
+        RawTarget::EnrolmentTokens(tokens) => nodes::tokens(tokens, here, scope),
+        RawTarget::Enrol(enrol) => nodes::enrol(enrol, here, scope),
+        RawTarget::Nodes(all) => nodes::nodes(all, here, scope),
         RawTarget::SignUrl(sign) => signed_urls::sign(sign, here, scope),
         RawTarget::Status(status) => status::resolve(status, here, scope),
         RawTarget::Keys(service) => endpoints::plain(Plain::Keys, service, here, scope),

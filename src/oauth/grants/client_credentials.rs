@@ -8,7 +8,7 @@ use crate::oauth::errors::OAuthError;
 use crate::oauth::issue::{Grant, Refreshing, Tokens};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::service::TokenService;
-use crate::store::model::{Actor, By, Origin};
+use crate::store::model::{Actor, By, Node, Origin};
 
 impl TokenService {
     /// Issues an access token to the client itself, for its customer, and for its tenant if it was made for one.
@@ -32,7 +32,12 @@ impl TokenService {
                 .because("The owner of the client is not active")
                 .into());
         }
-        if let Some(tenant) = &application.tenant {
+        let node = client.id().node();
+        if let Some(uuid) = &node {
+            // That it asks for a token is a sign of life too.
+            drop(self.store().touch(Node::mark(self.realm().name(), uuid), now));
+        }
+        if let Some(tenant) = application.tenant.as_ref().filter(|_| node.is_none()) {
             let there = self.roles_in(tenant, None, application.customer.as_ref(), &[]);
             if there.await?.is_none() {
                 return Err(OAuthError::UnauthorizedClient

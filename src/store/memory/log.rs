@@ -101,6 +101,10 @@ impl State {
             removed += u64::from(room);
             room
         };
+        self.enrolments.retain(|_, held| {
+            let ended = held.used.is_none() && held.expires_at <= ended_before;
+            !(ended && room())
+        });
         self.codes.retain(|_, held| {
             let ended = held.used.is_none() && held.code.expires_at <= ended_before;
             !(ended && room())

@@ -7,6 +7,7 @@ mod copy;
 mod fault;
 mod log;
 mod migrate;
+mod nodes;
 mod open;
 mod reader;
 mod sessions;
@@ -37,24 +38,24 @@ use self::transaction::Tx;
 use self::writer::{Order, Trouble, Work, Writer};
 use super::backend::{
     ApplicationFilter, AuditFilter, Backend, Existing, FamilyFilter, Holder, PageSize, Paging, Pending,
-    PresentedCode, PresentedRefresh, StandingOf, SweepPlan, UserFilter,
+    PresentedCode, PresentedRefresh, StandingOf, SweepPlan, TenantFilter, UserFilter,
 };
 use super::error::{Outage, StoreError};
 use super::feed::Feed;
 use super::model::{
-    AccessKey, Application, ApplicationEdit, AuditNote, AuthorizationCode, By, CustomerRecord, Family,
-    FirstTokens, LockPolicy, NewFamily, NewSession, NewTokens, NextTokens, RefreshFacts, Session, User,
-    UserAccess, UserState,
+    AccessKey, Application, ApplicationEdit, AuditNote, AuthorizationCode, By, CustomerRecord, Enrolment,
+    Family, FirstTokens, Joining, LockPolicy, NewFamily, NewNode, NewSession, NewTokens, NextTokens, Node,
+    RefreshFacts, Session, User, UserAccess, UserState,
 };
 use super::outcome::{
-    Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, Failure, FamilyPage,
-    FamilyPlace, Issued, PasswordSet, Redemption, Rehash, Revocation, Rotation, Standing, StateChange, Swept,
-    UserPage, Written,
+    Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, EnrolmentPage,
+    Failure, FamilyPage, FamilyPlace, Issued, Joined, NodePage, PasswordSet, Redemption, Rehash, Revocation,
+    Rotation, Standing, StateChange, Swept, UserPage, Written,
 };
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::identity::{AccountKey, ClientId, CustomerId, FamilyId, RealmName, UserId};
+use crate::identity::{AccountKey, ClientId, CustomerId, EnrolmentId, FamilyId, NodeUuid, RealmName, UserId};
 
 /// Copies the store in the file `from` to `to`, while somebody else may use it; nothing of it is changed, nor brought up to date.
 ///
@@ -431,7 +432,7 @@ impl Backend for Sqlite {
         self.read(move |db| sessions::live(db, &touches, &realm, digest, now))
     }
 
-    fn touch_session(&self, digest: Digest, now: UnixTime) -> Pending<'_, ()> {
+    fn touch(&self, digest: Digest, now: UnixTime) -> Pending<'_, ()> {
         if let Err(error) = self.still_open() {
             return Box::pin(std::future::ready(Err(error)));
         }
@@ -457,6 +458,44 @@ impl Backend for Sqlite {
 
     fn end_sessions_of(&self, realm: RealmName, user: UserId, by: By) -> Pending<'_, u32> {
         self.write(move |tx| sessions::end_of(tx, &realm, user, &by))
+    }
+
+    fn create_enrolment(&self, enrolment: Enrolment, by: By) -> Pending<'_, Creation> {
+        self.write(move |tx| nodes::create(tx, &enrolment, &by))
+    }
+
+    fn enrolment(&self, realm: RealmName, id: EnrolmentId) -> Pending<'_, Option<Enrolment>> {
+        self.read(move |db| nodes::by_id(db, &realm, id))
+    }
+
+    fn enrolments(&self, filter: TenantFilter, paging: Paging<EnrolmentId>) -> Pending<'_, EnrolmentPage> {
+        self.read(move |db| nodes::list(db, &filter, &paging))
+    }
+
+    fn delete_enrolment(&self, realm: RealmName, id: EnrolmentId, by: By) -> Pending<'_, Edit> {
+        self.write(move |tx| nodes::delete(tx, &realm, id, &by))
+    }
+
+    fn join(&self, joining: Joining, now: UnixTime) -> Pending<'_, Joined> {
+        self.write(move |tx| nodes::join(tx, &joining, now))
+    }
+
+    fn let_in(&self, new: NewNode, by: By) -> Pending<'_, Joined> {
+        self.write(move |tx| nodes::let_in(tx, new, &by))
+    }
+
+    fn node(&self, realm: RealmName, uuid: NodeUuid) -> Pending<'_, Option<Node>> {
+        let touches = Arc::clone(&self.touches);
+        self.read(move |db| nodes::node(db, &touches, &realm, &uuid))
+    }
+
+    fn nodes(&self, filter: TenantFilter, paging: Paging<NodeUuid>) -> Pending<'_, NodePage> {
+        let touches = Arc::clone(&self.touches);
+        self.read(move |db| nodes::nodes(db, &touches, &filter, &paging))
+    }
+
+    fn remove_node(&self, realm: RealmName, uuid: NodeUuid, by: By) -> Pending<'_, Edit> {
+        self.write(move |tx| nodes::remove(tx, &realm, &uuid, &by))
     }
 
     fn store_code(&self, code: AuthorizationCode) -> Pending<'_, ()> {

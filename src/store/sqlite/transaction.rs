@@ -110,6 +110,10 @@ impl<'c> Tx<'c> {
                  WHERE digest = ?1",
                 params![digest, seen],
             )?;
+            self.execute(
+                "UPDATE nodes SET last_seen = max(ifnull(last_seen, ?2), ?2) WHERE mark = ?1",
+                params![digest, seen],
+            )?;
         }
         self.untold.borrow_mut().touched = touches;
         Ok(())

@@ -11,8 +11,8 @@ use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::base::units::Quota;
 use crate::identity::{
-    AccountKey, AccountName, ClientId, CustomerId, FamilyId, Jti, LimitName, RealmName, RegionName, Role,
-    Scope, TenantId, TenantUuid, UserId,
+    AccountKey, AccountName, ClientId, CustomerId, EnrolmentId, FamilyId, Jti, LimitName, NodeId, NodeUuid,
+    RealmName, RegionName, Role, Scope, TenantId, TenantUuid, UserId,
 };
 use crate::store::model::{
     AccessKey, Actor, ApplicationState, GrantType, Origin, Reach, RefreshState, UserState,
@@ -48,6 +48,7 @@ text_columns!(
     CustomerId,
     TenantId,
     TenantUuid,
+    NodeUuid,
     RegionName
 );
 
@@ -84,7 +85,7 @@ macro_rules! byte_columns {
         }
     )+};
 }
-byte_columns!(UserId, FamilyId, Digest);
+byte_columns!(UserId, FamilyId, EnrolmentId, NodeId, Digest);
 
 impl ToSql for UnixTime {
     fn to_sql(&self) -> SqlResult<ToSqlOutput<'_>> {
