@@ -371,7 +371,7 @@ impl Shared {
 
 /// The accounts of a configuration that has realms.
 async fn open_accounts(plan: &Plan, clock: &Clock) -> Result<Option<Arc<Accounts>>, StartError> {
-    if plan.realms.is_empty() {
+    if !plan.needs_store() {
         return Ok(None);
     }
     let store = Store::open(&plan.store)

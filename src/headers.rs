@@ -87,6 +87,8 @@ pub struct Injected<'c> {
     pub region: Option<&'c HeaderValue>,
     pub scopes: Option<&'c HeaderValue>,
     pub roles: Option<&'c HeaderValue>,
+    /// The `Authorization` in the name of a caller who signed in elsewhere.
+    pub bearer: Option<&'c HeaderValue>,
 }
 
 impl<'c> Injected<'c> {
@@ -235,6 +237,9 @@ impl Outgoing {
             if let Some(value) = injected.value(*fact) {
                 headers.insert(name, value.clone());
             }
+        }
+        if let Some(bearer) = injected.bearer {
+            headers.insert(AUTHORIZATION, bearer.clone());
         }
         headers.insert(&self.request_id, (*request_id).clone());
         let (parent, state) = trace;

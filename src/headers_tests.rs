@@ -188,6 +188,7 @@ fn verified_values_are_set_once_each() {
             region: Some(&region),
             scopes: Some(&scopes),
             roles: Some(&roles),
+            bearer: None,
         },
     );
     let mut expected = bare();

@@ -1103,21 +1103,21 @@ error[one-of]: `to` takes exactly one key
   |
 5 |       - { path: /a, public: true, to: { backend: b, respond: {} } }
   |                                                     ^^^^^^^
-  = hint: one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 6 more
+  = hint: one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 9 more
 
 error[unknown-key]: unknown key `bakend`, did you mean `backend`?
  --> t.yaml:6:41
   |
 6 |       - { path: /b, public: true, to: { bakend: b } }
   |                                         ^^^^^^
-  = hint: keys here are `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 6 more
+  = hint: keys here are `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 9 more
 
 error[unknown-word]: `to` cannot be `gonne`, did you mean `gone`?
  --> t.yaml:7:39
   |
 7 |       - { path: /c, public: true, to: gonne }
   |                                       ^^^^^
-  = hint: write `gone` or a map with one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 6 more
+  = hint: write `gone` or a map with one of `backend`, `respond`, `sign-in`, `sign-out`, `authorize`, `authorize-step`, `mint-client`, `token`, `revoke`, `delete-token`, `introspect`, `metadata` and 9 more
 "#,
     );
 }
@@ -1249,7 +1249,7 @@ error[unknown-key]: unknown key `rate_limitd`, did you mean `rate_limited`?
   |
 3 |     rate_limitd: { status: 429 }
   |     ^^^^^^^^^^^
-  = hint: keys here are `account_inactive`, `account_suspended`, `authority_unavailable`, `bad_request`, `body_too_large`, `client_unknown`, `credentials_invalid`, `credentials_missing`, `csrf_failed`, `expectation_failed`, `file`, `headers_too_large` and 28 more
+  = hint: keys here are `account_inactive`, `account_suspended`, `authority_unavailable`, `bad_request`, `body_too_large`, `client_unknown`, `credentials_invalid`, `credentials_missing`, `csrf_failed`, `expectation_failed`, `file`, `headers_too_large` and 30 more
 
 error[unknown-placeholder]: nothing is put in place of `{detial}`, did you mean `detail`?
  --> t.yaml:4:23

@@ -82,6 +82,7 @@ pub struct Permit {
     tenant: Tenant,
     uuid: Option<HeaderValue>,
     region: Option<RegionRef>,
+    bearer: Option<HeaderValue>,
 }
 
 /// Whose data the call is for.
@@ -200,12 +201,13 @@ impl Access {
                     tenant: Tenant::Own,
                     uuid: None,
                     region: None,
+                    bearer: None,
                 });
             }
             Rule::Required { needs, claims } => (needs, claims),
         };
         // Credentials of a route that is not public make no anonymous caller; if they did, this is the door.
-        let known = caller.into_known().ok_or(Rejection::CredentialsMissing)?;
+        let (known, bearer) = caller.into_known().ok_or(Rejection::CredentialsMissing)?;
         let identity = &known.identity;
         let own = known.own();
         if claims.customer && identity.customer.is_none() {
@@ -241,6 +243,7 @@ impl Access {
             tenant,
             uuid: None,
             region,
+            bearer,
         };
         if self.uuid == TenantUuids::Told {
             permit.uuid = permit.tenant().and_then(|tenant| self.directory.uuid_of(tenant));
@@ -496,6 +499,11 @@ impl Permit {
     /// The UUID of [`Permit::tenant`] as a header value, where it has one and the rule asks for it.
     pub fn tenant_uuid_value(&self) -> Option<&HeaderValue> {
         self.uuid.as_ref()
+    }
+
+    /// The `Authorization` that goes to the backend in the caller's name, for whoever signed in elsewhere.
+    pub fn bearer_value(&self) -> Option<&HeaderValue> {
+        self.bearer.as_ref()
     }
 
     /// [`Permit::payer`] as a header value.

@@ -52,7 +52,16 @@ impl Bearer {
         let Some(token) = token(presented.headers)? else {
             return Ok(None);
         };
-        let digest = Digest::of(token);
+        self.by_token(token, Digest::of(token), clock).await.map(Some)
+    }
+
+    /// The caller of a token, whatever it stood in. `digest` is the token's.
+    pub(super) async fn by_token(
+        &self,
+        token: &str,
+        digest: Digest,
+        clock: &Clock,
+    ) -> Result<Arc<Known>, Rejection> {
         let now = clock.unix();
         for authority in &self.authorities {
             let known = match authority {
@@ -60,14 +69,14 @@ impl Bearer {
                 Authority::Own(own) => own.recall(digest, now)?,
                 Authority::Introspection(introspection) => introspection.recall(digest, now)?,
             };
-            if known.is_some() {
+            if let Some(known) = known {
                 return Ok(known);
             }
         }
         match self.authorities.as_ref() {
-            [Authority::Issuer(only)] => only.verify(token, digest, clock).await.map(Some),
+            [Authority::Issuer(only)] => only.verify(token, digest, clock).await,
             // Rare: not a part of every request's future.
-            _ => Box::pin(self.look_up(token, digest, clock)).await.map(Some),
+            _ => Box::pin(self.look_up(token, digest, clock)).await,
         }
     }
 

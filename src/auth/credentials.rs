@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::api_key::ApiKey;
 use super::basic::Logins;
 use super::bearer::{Authority, Bearer};
@@ -13,15 +15,21 @@ use super::csrf::Renewal;
 use super::jwt::Issuer;
 use super::known::Known;
 use super::presented::Presented;
+use super::remote::RemoteSessions;
 use super::session::SessionCookies;
 use super::signed_url::SignedUrls;
 use crate::base::clock::Clock;
+use crate::http::form;
 use crate::identity::Identity;
 use crate::rejection::Rejection;
 
 /// A route's credentials, compiled.
 #[derive(Debug, Clone)]
-pub struct Credentials(Kind);
+pub struct Credentials {
+    kind: Kind,
+    /// Where browsers sign in.
+    sign_in_at: Option<Box<str>>,
+}
 
 #[derive(Debug, Clone)]
 enum Kind {
@@ -37,6 +45,7 @@ enum Authenticator {
     Basic(Arc<Logins>),
     ApiKey(ApiKey),
     SignedUrl(SignedUrls),
+    SignedIn(Arc<RemoteSessions>),
 }
 
 /// One entry of a route's list.
@@ -52,11 +61,17 @@ pub enum Accepted {
     ApiKey(ApiKey),
     /// A signed URL.
     SignedUrl(SignedUrls),
+    /// A session of somebody who signed in elsewhere.
+    SignedIn(Arc<RemoteSessions>),
 }
 
 /// Who is calling. Only [`Credentials`] make one.
 #[derive(Debug, Clone)]
-pub struct Caller(Who);
+pub struct Caller {
+    who: Who,
+    /// The `Authorization` that goes to the backend in the caller's name.
+    bearer: Option<HeaderValue>,
+}
 
 #[derive(Debug, Clone)]
 enum Who {
@@ -72,7 +87,7 @@ impl Caller {
 
     /// The verified caller; `None` for anybody.
     pub fn known(&self) -> Option<&Arc<Known>> {
-        match &self.0 {
+        match &self.who {
             Who::Anonymous => None,
             Who::Known(known) => Some(known),
         }
@@ -80,13 +95,17 @@ impl Caller {
 
     #[cfg(test)]
     pub(super) fn known_as(known: Option<Known>) -> Caller {
-        Caller(known.map_or(Who::Anonymous, |known| Who::Known(Arc::new(known))))
+        Caller::of(known.map_or(Who::Anonymous, |known| Who::Known(Arc::new(known))))
     }
 
-    pub(super) fn into_known(self) -> Option<Arc<Known>> {
-        match self.0 {
+    fn of(who: Who) -> Caller {
+        Caller { who, bearer: None }
+    }
+
+    pub(super) fn into_known(self) -> Option<(Arc<Known>, Option<HeaderValue>)> {
+        match self.who {
             Who::Anonymous => None,
-            Who::Known(known) => Some(known),
+            Who::Known(known) => Some((known, self.bearer)),
         }
     }
 }
@@ -94,7 +113,10 @@ impl Caller {
 impl Credentials {
     /// Anybody may call; a credential that is there is not looked at.
     pub fn public() -> Credentials {
-        Credentials(Kind::Public)
+        Credentials {
+            kind: Kind::Public,
+            sign_in_at: None,
+        }
     }
 
     /// A bearer token of one of `issuers`.
@@ -109,11 +131,21 @@ impl Credentials {
             .iter()
             .filter_map(|one| match one {
                 Accepted::Bearer(authority) => Some(authority.clone()),
-                Accepted::Session(_) | Accepted::Basic(_) | Accepted::ApiKey(_) | Accepted::SignedUrl(_) => {
-                    None
-                }
+                Accepted::Session(_)
+                | Accepted::Basic(_)
+                | Accepted::ApiKey(_)
+                | Accepted::SignedUrl(_)
+                | Accepted::SignedIn(_) => None,
             })
             .collect();
+        let sign_in_at = accepted.iter().find_map(|one| match one {
+            Accepted::SignedIn(sessions) => sessions.plan().begin.as_deref().map(Box::from),
+            Accepted::Bearer(_)
+            | Accepted::Session(_)
+            | Accepted::Basic(_)
+            | Accepted::ApiKey(_)
+            | Accepted::SignedUrl(_) => None,
+        });
         let kinds = accepted.into_iter().filter_map(|one| match one {
             Accepted::Bearer(_) if authorities.is_empty() => None,
             Accepted::Bearer(_) => Some(Authenticator::Bearer(Bearer::new(std::mem::take(
@@ -123,21 +155,26 @@ impl Credentials {
             Accepted::Basic(logins) => Some(Authenticator::Basic(logins)),
             Accepted::ApiKey(key) => Some(Authenticator::ApiKey(key)),
             Accepted::SignedUrl(urls) => Some(Authenticator::SignedUrl(urls)),
+            Accepted::SignedIn(sessions) => Some(Authenticator::SignedIn(sessions)),
         });
-        Credentials(Kind::Required(kinds.collect()))
+        Credentials {
+            kind: Kind::Required(kinds.collect()),
+            sign_in_at,
+        }
     }
 
     /// What is to be done after the call of a caller who was recognised here, once its answer is there. Usually nothing.
     pub fn renewal(&self, caller: &Caller, presented: &Presented<'_>) -> Option<Renewal> {
         let session = caller.known()?.own()?.session()?;
-        match &self.0 {
+        match &self.kind {
             Kind::Public => None,
             Kind::Required(authenticators) => authenticators.iter().find_map(|one| match one {
                 Authenticator::Session(cookies) => cookies.renewal(presented, session),
                 Authenticator::Bearer(_)
                 | Authenticator::Basic(_)
                 | Authenticator::ApiKey(_)
-                | Authenticator::SignedUrl(_) => None,
+                | Authenticator::SignedUrl(_)
+                | Authenticator::SignedIn(_) => None,
             }),
         }
     }
@@ -152,8 +189,8 @@ impl Credentials {
     /// [`Rejection::AuthorityUnavailable`], [`Rejection::StoreUnavailable`] and [`Rejection::Overloaded`] when nobody can
     /// tell.
     pub async fn identify(&self, presented: &Presented<'_>, clock: &Clock) -> Result<Caller, Rejection> {
-        let authenticators = match &self.0 {
-            Kind::Public => return Ok(Caller(Who::Anonymous)),
+        let authenticators = match &self.kind {
+            Kind::Public => return Ok(Caller::of(Who::Anonymous)),
             Kind::Required(authenticators) => authenticators,
         };
         for authenticator in authenticators {
@@ -163,11 +200,43 @@ impl Credentials {
                 Authenticator::Basic(logins) => logins.identify(presented, clock.unix()).await?,
                 Authenticator::ApiKey(key) => key.identify(presented, clock.unix()).await?,
                 Authenticator::SignedUrl(urls) => urls.identify(presented, clock.unix())?,
+                // Its state is large, and few routes take such sessions.
+                Authenticator::SignedIn(sessions) => {
+                    match Box::pin(sessions.identify(presented, clock)).await {
+                        Ok(Some((known, bearer))) => {
+                            return Ok(Caller {
+                                who: Who::Known(known),
+                                bearer,
+                            });
+                        }
+                        Ok(None) => None,
+                        Err(refusal) => return Err(self.instead(refusal, presented)),
+                    }
+                }
             };
             if let Some(known) = known {
-                return Ok(Caller(Who::Known(known)));
+                return Ok(Caller::of(Who::Known(known)));
             }
         }
-        Err(Rejection::CredentialsMissing)
+        Err(self.instead(Rejection::CredentialsMissing, presented))
+    }
+
+    /// A browser that opens a page is sent to sign in; a program is told that it has to.
+    fn instead(&self, refusal: Rejection, presented: &Presented<'_>) -> Rejection {
+        match (&self.sign_in_at, &refusal) {
+            (Some(at), Rejection::CredentialsMissing | Rejection::SessionEnded(_)) if presented.is_page() => {
+                let mut to = presented.path.to_owned();
+                if let Some(query) = presented.query {
+                    to.push('?');
+                    to.push_str(query);
+                }
+                let location = format!("{at}?return_to={}", form::encoded(&to));
+                match HeaderValue::try_from(location) {
+                    Ok(location) => Rejection::SignInNeeded { location },
+                    Err(_) => refusal,
+                }
+            }
+            _ => refusal,
+        }
     }
 }

@@ -15,6 +15,8 @@ pub mod mapping;
 pub mod opaque;
 pub mod own;
 pub mod presented;
+pub mod provider;
+pub mod remote;
 mod selector;
 pub mod session;
 pub mod signed_url;

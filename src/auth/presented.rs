@@ -1,6 +1,7 @@
 //! What a request shows of its sender, as far as recognising it needs it.
 
-use http::{HeaderMap, Method};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::http::origin::Scheme;
 
@@ -31,6 +32,19 @@ impl<'r> Presented<'r> {
             query: None,
             scheme: Scheme::Https,
             authority: "localhost",
+        }
+    }
+
+    /// Does a browser open a page with it? What a browser says itself (`Sec-Fetch-Mode`, Fetch Metadata) comes before what can
+    /// be guessed from `Accept`.
+    pub fn is_page(&self) -> bool {
+        if !matches!(*self.method, Method::GET | Method::HEAD) {
+            return false;
+        }
+        let says = |name: HeaderName| self.headers.get(name).and_then(|value| value.to_str().ok());
+        match says(HeaderName::from_static("sec-fetch-mode")) {
+            Some(mode) => mode == "navigate",
+            None => says(ACCEPT).is_some_and(|accept| accept.contains("text/html")),
         }
     }
 

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod digest;
 pub mod json_template;
 pub mod random;
+pub mod sealed;
 pub mod secret;
 pub mod tasks;
 pub mod template;

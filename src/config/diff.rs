@@ -44,7 +44,7 @@ pub fn restart_needed(old: &Plan, new: &Plan) -> Vec<String> {
         ));
     }
     // Without realms no store is open, and any may be opened.
-    if old.store != new.store && !old.realms.is_empty() && !new.realms.is_empty() {
+    if old.store != new.store && old.needs_store() && new.needs_store() {
         found.push(format!(
             "`store` changes from {} to {}",
             store(&old.store),

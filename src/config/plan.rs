@@ -32,12 +32,13 @@ pub use endpoints::{
     AnswerPlan, Authority, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, CsrfPlan,
     CsrfRotation, DeleteTokenPlan, EnrolField, EnrolPlan, EnrolmentField, EnrolmentTokensPlan, MetadataPlan,
     MintClientPlan, MintField, NoField, NodeField, NodeWords, NodesPlan, ParameterPlaces, RefererRule,
-    SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan, SignUrlField,
-    SignUrlPlan, SignedUrlPlan, StatusPlan, StatusService, StepCookies, TokenEndpointPlan, TokenField,
+    RemoteSignInPlan, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan,
+    SignUrlField, SignUrlPlan, SignedUrlPlan, StatusPlan, StatusService, StepCookies, TokenEndpointPlan,
+    TokenField,
 };
 pub use services::{
-    AccessFormat, AccessTokenPlan, IntrospectionPlan, PkceRule, RefreshTokenPlan, SigningAlgorithm,
-    TokenServicePlan,
+    AccessFormat, AccessTokenPlan, ClientProof, IntrospectionPlan, PkceRule, ProviderPlan, RefreshTokenPlan,
+    SigningAlgorithm, TokenServicePlan,
 };
 
 macro_rules! reference {
@@ -70,6 +71,10 @@ reference!(/// A token service of [`Plan::services`].
     ServiceRef);
 reference!(/// An introspection of [`Plan::introspections`].
     IntrospectionRef);
+reference!(/// A provider of [`Plan::providers`].
+    ProviderRef);
+reference!(/// A sign-in of [`ApiPlan::sign_ins`].
+    SignInRef);
 reference!(/// Keys of [`Plan::signed_urls`].
     SignedUrlRef);
 reference!(/// A limit of [`Plan::limits`].
@@ -100,6 +105,8 @@ pub struct Plan {
     pub services: Vec<TokenServicePlan>,
     /// Introspection endpoints of others.
     pub introspections: Vec<IntrospectionPlan>,
+    /// At whom users sign in elsewhere.
+    pub providers: Vec<ProviderPlan>,
     /// Keys of signed URLs.
     pub signed_urls: Vec<SignedUrlPlan>,
     /// Named limits.
@@ -118,6 +125,13 @@ pub struct Plan {
     pub files: Vec<PathBuf>,
     /// Diagnostics that are no errors, such as `danger_` settings that are on.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// Is there anything to keep: accounts, or sessions of those who signed in elsewhere?
+    pub fn needs_store(&self) -> bool {
+        !self.realms.is_empty() || self.apis.iter().any(|api| !api.sign_ins.is_empty())
+    }
 }
 
 /// What holds for all listeners.
@@ -595,6 +609,8 @@ pub struct ApiPlan {
     pub region: RegionRule,
     /// Sessions, where it has any.
     pub session: Option<SessionPlan>,
+    /// How users sign in elsewhere.
+    pub sign_ins: Vec<RemoteSignInPlan>,
     /// Does a token of a token service need a scope that lets the method through
     /// ([`TokenServicePlan::scopes`])?
     pub scope_methods: bool,
@@ -860,6 +876,12 @@ pub enum TargetPlan {
     Enrol(Box<EnrolPlan>),
     /// Nodes that have joined. The route is not public.
     Nodes(Box<NodesPlan>),
+    /// Sends a browser to a provider. The route is public.
+    BeginSignIn(SignInRef),
+    /// Where the provider sends it back to. The route is public.
+    FinishSignIn(SignInRef),
+    /// Signs out, here and there. The route takes the sessions of this sign-in.
+    EndSignIn(SignInRef),
 }
 
 impl TargetPlan {
@@ -884,7 +906,10 @@ impl TargetPlan {
             | TargetPlan::SignUrl(_)
             | TargetPlan::EnrolmentTokens(_)
             | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_) => None,
+            | TargetPlan::Nodes(_)
+            | TargetPlan::BeginSignIn(_)
+            | TargetPlan::FinishSignIn(_)
+            | TargetPlan::EndSignIn(_) => None,
         }
     }
 
@@ -910,7 +935,10 @@ impl TargetPlan {
             | TargetPlan::SignUrl(_)
             | TargetPlan::EnrolmentTokens(_)
             | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_) => None,
+            | TargetPlan::Nodes(_)
+            | TargetPlan::BeginSignIn(_)
+            | TargetPlan::FinishSignIn(_)
+            | TargetPlan::EndSignIn(_) => None,
         }
     }
 }

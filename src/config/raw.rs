@@ -4,6 +4,7 @@
 
 mod accounts;
 mod endpoints;
+mod remote;
 mod services;
 
 use schemars::JsonSchema;
@@ -28,6 +29,7 @@ pub(super) use endpoints::{
     RawRotate, RawSameSite, RawSecure, RawSession, RawSignIn, RawSignOut, RawSignUrl, RawSignedUrl,
     RawStatus, RawStatusService, RawTokenEndpoint,
 };
+pub(super) use remote::{RawClientProof, RawProvider, RawRemoteSignIn};
 pub(super) use services::{RawIntrospection, RawPkce, RawSigningAlgorithm, RawTokenFormat, RawTokenService};
 
 /// A Tollgate configuration: where clients connect, who they are, what they may do, and where their calls go.
@@ -53,7 +55,7 @@ pub(super) struct RawRoot {
     /// Who signs tokens, by name.
     #[schemars(extend("default" = {}))]
     pub issuers: Named<At<RawIssuer>>,
-    /// Where users, applications, sessions and tokens are kept. Opened only if there are `realms`. A change needs a restart.
+    /// Where users, applications, sessions and tokens are kept. Opened only if there are `realms`, or `sign-ins` of an api. A change needs a restart.
     #[schemars(extend("default" = {"sqlite": "tollgate.db"}))]
     pub store: RawStore,
     /// Worlds of accounts, by name.
@@ -66,6 +68,9 @@ pub(super) struct RawRoot {
     /// Others who are asked about their opaque tokens, by name.
     #[schemars(extend("default" = {}))]
     pub introspections: Named<At<RawIntrospection>>,
+    /// Identity providers at whom users sign in, by name: the gateway is their client.
+    #[schemars(extend("default" = {}))]
+    pub providers: Named<At<RawProvider>>,
     /// Keys of signed URLs, by name.
     #[schemars(extend("default" = {}))]
     pub signed_urls: Named<At<RawSignedUrl>>,
@@ -723,6 +728,9 @@ pub(super) struct RawApi {
     /// The cookies of those who signed in, for the credential `session`, for sign-ins that give one, and for the authorization
     /// endpoint.
     pub session: Option<At<RawSession>>,
+    /// How users sign in at a provider, by name, for the credential `signed-in` and the targets around it.
+    #[schemars(extend("default" = {}))]
+    pub sign_ins: Named<At<RawRemoteSignIn>>,
     /// Tokens of a token service need a scope that lets the method through: see its `scopes`.
     #[schemars(extend("default" = false))]
     pub scope_methods: At<bool>,
@@ -957,6 +965,13 @@ pub(super) enum RawTarget {
     Enrol(At<RawEnrol>),
     /// Nodes that have joined: lists, shows and removes them.
     Nodes(At<RawNodes>),
+    /// Begins this sign-in of the api: sends the browser to the provider. A query parameter `return_to`, a path of this host, says
+    /// where the browser goes afterwards.
+    BeginSignIn(At<String>),
+    /// Finishes this sign-in of the api: where the provider sends the browser back to.
+    FinishSignIn(At<String>),
+    /// Ends the session of this sign-in of the api, revokes its tokens at the provider, and sends a browser there to sign out.
+    EndSignIn(At<String>),
 }
 
 /// Logs.

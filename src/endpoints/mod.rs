@@ -3,6 +3,7 @@
 
 mod enrolment;
 mod nodes;
+mod remote;
 mod sign_url;
 mod status;
 
@@ -25,6 +26,7 @@ use crate::rejection::Rejection;
 
 pub use enrolment::EnrolmentTokens;
 pub use nodes::{Enrol, Nodes};
+pub use remote::RemoteSignIn;
 pub use sign_url::SignUrl;
 pub use status::{Status, Watched};
 
@@ -63,6 +65,12 @@ pub enum Endpoint {
     Enrol(Box<Enrol>),
     /// Those that have.
     Nodes(Box<Nodes>),
+    /// Sends a browser to a provider.
+    BeginSignIn(RemoteSignIn),
+    /// Takes it back.
+    FinishSignIn(RemoteSignIn),
+    /// Signs out, here and there.
+    EndSignIn(RemoteSignIn),
 }
 
 impl Endpoint {
@@ -86,6 +94,9 @@ impl Endpoint {
             Endpoint::EnrolmentTokens(endpoint) => endpoint.answer(asked, body).await,
             Endpoint::Enrol(endpoint) => endpoint.answer(asked, body).await,
             Endpoint::Nodes(endpoint) => endpoint.answer(asked).await,
+            Endpoint::BeginSignIn(sign_in) => sign_in.begin(asked),
+            Endpoint::FinishSignIn(sign_in) => sign_in.finish(asked).await,
+            Endpoint::EndSignIn(sign_in) => sign_in.end(asked).await,
             Endpoint::SignUrl(endpoint) => endpoint.answer(asked, body).await,
             Endpoint::DeleteToken(service, plan) => {
                 let caller = user_of(asked, service.realm())?.id;

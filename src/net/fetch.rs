@@ -195,6 +195,28 @@ impl Fetcher {
         self.exchange(request, within, Statuses::Any).await
     }
 
+    /// Sends a form there and reads the answer within `within`, whatever its status. `authorization` is the field of that name.
+    ///
+    /// # Errors
+    /// [`FetchError`], but [`FetchError::Status`].
+    pub async fn submit(
+        &self,
+        form: Bytes,
+        authorization: Option<HeaderValue>,
+        within: Duration,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let mut request = self.request(Method::POST, "application/json", form);
+        let headers = request.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        self.exchange(request, within, Statuses::Any).await
+    }
+
     async fn fetch(&self, request: Request<Full<Bytes>>, within: Duration) -> Result<Fetched, FetchError> {
         let answer = self.exchange(request, within, Statuses::Ok).await?;
         Ok(Fetched {

@@ -6,9 +6,10 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::errors::{OAuthError, Refused};
 use crate::base::json_template::Filling;
-use crate::base::random;
 use crate::config::plan::AnswerPlan;
 use crate::rejection::Rejection;
+
+pub use crate::rejection::bug;
 use crate::store::StoreError;
 
 /// Why an endpoint does not do what was asked.
@@ -54,15 +55,6 @@ pub fn unavailable(error: &StoreError) -> Rejection {
         tracing::error!(%error, "a request of the token service is refused");
     }
     Rejection::StoreUnavailable
-}
-
-/// A defect: the number finds the line in the log.
-pub fn bug(what: &dyn std::fmt::Display) -> Rejection {
-    let mut number = [0; 4];
-    random::fill(&mut number);
-    let number = u32::from_ne_bytes(number);
-    tracing::error!(number = format_args!("{number:08x}"), "{what}");
-    Rejection::Internal(number)
 }
 
 /// An answer that nobody but its receiver keeps:

@@ -314,6 +314,7 @@ pub(super) fn outgoing(
             region: view.region_value(region),
             scopes: permit.scopes_value(),
             roles: permit.roles_value(),
+            bearer: permit.bearer_value(),
         },
         client: Client {
             peer: &client.peer,

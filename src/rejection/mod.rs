@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::base::random;
 use crate::http::body::BodyError;
 use crate::http::guard::BadHead;
 
@@ -82,6 +83,15 @@ pub enum Rejection {
     /// The caller has no grant for the tenant it names.
     #[error("no grant for that tenant")]
     TenantForbidden,
+    /// Somebody whose browser has to sign in at a provider first.
+    #[error("not signed in")]
+    SignInNeeded {
+        /// Where that begins.
+        location: HeaderValue,
+    },
+    /// A sign-in at a provider that came to nothing.
+    #[error("the provider refuses: {0}")]
+    ProviderRefused(&'static str),
     /// A call by a session that may change something does not prove that a page of ours sent it.
     #[error("the request is not known to come from a page of this service: {0}")]
     CsrfFailed(&'static str),
@@ -339,6 +349,10 @@ codes! {
     RoleMissing = "role_missing", FORBIDDEN, "The caller lacks a role";
     /// [`Rejection::TenantForbidden`]
     TenantForbidden = "tenant_forbidden", FORBIDDEN, "No access to that tenant";
+    /// [`Rejection::SignInNeeded`]
+    SignInNeeded = "sign_in_needed", FOUND, "Sign in first";
+    /// [`Rejection::ProviderRefused`]
+    ProviderRefused = "provider_refused", FORBIDDEN, "The sign-in was refused";
     /// [`Rejection::CsrfFailed`]
     CsrfFailed = "csrf_failed", FORBIDDEN, "The request cannot be told from a forged one";
     /// [`Rejection::AccountInactive`]
@@ -406,6 +420,8 @@ impl Rejection {
             Rejection::ScopeMissing { .. } => Code::ScopeMissing,
             Rejection::RoleMissing => Code::RoleMissing,
             Rejection::TenantForbidden => Code::TenantForbidden,
+            Rejection::SignInNeeded { .. } => Code::SignInNeeded,
+            Rejection::ProviderRefused(_) => Code::ProviderRefused,
             Rejection::CsrfFailed(_) => Code::CsrfFailed,
             Rejection::AccountInactive(_) => Code::AccountInactive,
             Rejection::NoRoute => Code::NoRoute,
@@ -458,6 +474,8 @@ impl Rejection {
             | Rejection::ScopeMissing { .. }
             | Rejection::RoleMissing
             | Rejection::TenantForbidden
+            | Rejection::SignInNeeded { .. }
+            | Rejection::ProviderRefused(_)
             | Rejection::CsrfFailed(_)
             | Rejection::AccountInactive(_)
             | Rejection::NoRoute
@@ -504,6 +522,8 @@ impl Rejection {
             | Rejection::ScopeMissing { .. }
             | Rejection::RoleMissing
             | Rejection::TenantForbidden
+            | Rejection::SignInNeeded { .. }
+            | Rejection::ProviderRefused(_)
             | Rejection::CsrfFailed(_)
             | Rejection::AccountInactive(_)
             | Rejection::NoRoute
@@ -521,6 +541,15 @@ impl Rejection {
             | Rejection::UpstreamTimeout { .. } => false,
         }
     }
+}
+
+/// A defect: the number finds the line in the log.
+pub fn bug(what: &dyn std::fmt::Display) -> Rejection {
+    let mut number = [0; 4];
+    random::fill(&mut number);
+    let number = u32::from_ne_bytes(number);
+    tracing::error!(number = format_args!("{number:08x}"), "{what}");
+    Rejection::Internal(number)
 }
 
 impl From<BodyError> for Rejection {
@@ -572,6 +601,8 @@ impl Code {
             | Code::ScopeMissing
             | Code::RoleMissing
             | Code::TenantForbidden
+            | Code::SignInNeeded
+            | Code::ProviderRefused
             | Code::CsrfFailed
             | Code::AccountInactive
             | Code::NoRoute

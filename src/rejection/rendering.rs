@@ -209,6 +209,9 @@ fn add_own_fields(rejection: &Rejection, response: &mut Response<Bytes>) {
         Rejection::MethodNotAllowed { allow } => {
             response.headers_mut().insert(ALLOW, allow.clone());
         }
+        Rejection::SignInNeeded { location } => {
+            response.headers_mut().insert(LOCATION, location.clone());
+        }
         Rejection::RateLimited(limited) => {
             for (name, value) in &limited.fields {
                 response.headers_mut().insert(name, value.clone());

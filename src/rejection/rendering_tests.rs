@@ -37,6 +37,10 @@ fn one_of_each() -> Vec<Rejection> {
         },
         Rejection::RoleMissing,
         Rejection::TenantForbidden,
+        Rejection::SignInNeeded {
+            location: HeaderValue::from_static("/login"),
+        },
+        Rejection::ProviderRefused("key 17"),
         Rejection::CsrfFailed("the queue"),
         Rejection::AccountInactive("key 17"),
         Rejection::NoRoute,

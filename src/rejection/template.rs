@@ -204,6 +204,8 @@ fn fixed_detail(code: Code) -> Option<&'static str> {
         Code::ScopeMissing => "The token was issued without a scope that this call needs.",
         Code::RoleMissing => "The caller has no role that allows this call.",
         Code::TenantForbidden => "The caller may not act on the tenant that the call names.",
+        Code::SignInNeeded => "The Location header says where.",
+        Code::ProviderRefused => "Begin again; if it is refused again, ask whoever runs this service.",
         Code::CsrfFailed => {
             "Send the value that came with the sign-in in the header that this service reads it from."
         }

@@ -13,18 +13,25 @@ use crate::auth::csrf::CsrfRule;
 use crate::auth::introspection::Introspection;
 use crate::auth::jwt::Issuer;
 use crate::auth::opaque::{OwnTokens, ServiceTokens, Signed};
+use crate::auth::provider::Provider;
+use crate::auth::remote::RemoteSessions;
 use crate::auth::session::{SessionCookies, Sessions};
 use crate::auth::signed_url::{SignedUrls, UrlKeys};
 use crate::auth::{Accepted, Authority};
+use crate::base::random;
+use crate::base::sealed::SealingKey;
 use crate::config::plan::{
     self, AccessFormat, AccessPlan, ApiPlan, CredentialPlan, IntrospectionRef, IssuerPlan, IssuerRef, Plan,
-    RealmPlan, RealmRef, RoutePlan, ServiceRef, SignedUrlRef, TokenServicePlan,
+    RealmPlan, RealmRef, RoutePlan, ServiceRef, SignInRef, SignedUrlRef, TokenServicePlan,
 };
 use crate::identity::{CredentialKind, IssuerName, RealmName};
 use crate::jose::access_token;
 use crate::jose::key_ring::KeyRing;
 use crate::jose::key_store::KeyStore;
 use crate::telemetry::record::Recorder;
+
+/// The sign-ins of all apis, with the keys that seal what goes with a browser.
+type Remotes = HashMap<String, (Arc<RemoteSessions>, Arc<SealingKey>)>;
 
 /// Whoever recognises callers under one view.
 #[derive(Default, Clone)]
@@ -35,6 +42,8 @@ pub(super) struct Callers {
     pub(super) tokens: HashMap<(IssuerName, CredentialKind), Arc<OwnTokens>>,
     pub(super) introspections: HashMap<IssuerName, Arc<Introspection>>,
     pub(super) url_keys: HashMap<IssuerName, Arc<UrlKeys>>,
+    /// By `API/NAME`.
+    pub(super) remotes: Remotes,
 }
 
 impl Callers {
@@ -84,7 +93,65 @@ impl Callers {
             .map_err(|cause| refused("introspection", name, cause))?;
             callers.introspections.insert(introspection.name.clone(), carried);
         }
+        callers.remotes = callers.sign_ins(plan, old, recorder)?;
         Ok(callers)
+    }
+
+    /// The sign-ins of all apis, with the keys that seal what goes with a browser.
+    fn sign_ins(
+        &self,
+        plan: &Plan,
+        old: &Live,
+        recorder: &Recorder,
+    ) -> Result<Remotes, CompileError> {
+        let mut made = HashMap::new();
+        for api in &plan.apis {
+            for sign_in in &api.sign_ins {
+                let name = remote_name(api, &sign_in.name);
+                let failed = |cause: &str| refused("sign-in", &name, cause);
+                let accounts = old
+                    .accounts
+                    .as_ref()
+                    .ok_or_else(|| failed("the store is not open"))?;
+                let provider = plan.providers.get(sign_in.provider.index());
+                let provider = provider.ok_or_else(|| failed("its provider is not there"))?;
+                let judge = self.authority(plan, sign_in.judge);
+                let judge = judge.ok_or_else(|| failed("nobody judges its tokens"))?;
+                let secret = match &provider.client_secret {
+                    // The same in every process that has the configuration.
+                    Some(secret) => secret.reveal().to_vec(),
+                    None => process_secret().to_vec(),
+                };
+                let key = SealingKey::derived(&secret, "sign-in under way");
+                let key = key.ok_or_else(|| failed("there are no keys"))?;
+                let metrics = recorder.metrics().credential(&name, "signed-in");
+                let asked = Provider::new(provider).map_err(|cause| failed(&cause.to_string()))?;
+                let sessions = RemoteSessions::new(
+                    name.clone(),
+                    sign_in.clone(),
+                    Arc::clone(accounts),
+                    Arc::new(asked),
+                    judge,
+                    metrics,
+                    recorder.clock().clone(),
+                );
+                made.insert(name, (sessions, Arc::new(key)));
+            }
+        }
+        Ok(made)
+    }
+
+    fn remote(&self, api: &ApiPlan, sign_in: SignInRef) -> Option<Arc<RemoteSessions>> {
+        self.remote_sign_in(api, sign_in).map(|(sessions, _)| sessions)
+    }
+
+    pub(super) fn remote_sign_in(
+        &self,
+        api: &ApiPlan,
+        sign_in: SignInRef,
+    ) -> Option<(Arc<RemoteSessions>, Arc<SealingKey>)> {
+        let plan = api.sign_ins.get(sign_in.index())?;
+        self.remotes.get(&remote_name(api, &plan.name)).cloned()
     }
 
     fn own_tokens(
@@ -132,6 +199,7 @@ impl Callers {
         credential: &CredentialPlan,
     ) -> Result<Accepted, CompileError> {
         let found = match credential {
+            CredentialPlan::SignedIn(sign_in) => self.remote(api, *sign_in).map(Accepted::SignedIn),
             CredentialPlan::SignedUrl(keys) => self
                 .url_keys(plan, *keys)
                 .map(|keys| Accepted::SignedUrl(SignedUrls::new(api.name.clone(), keys))),
@@ -195,8 +263,28 @@ impl Callers {
     }
 }
 
+fn remote_name(api: &ApiPlan, sign_in: &str) -> String {
+    format!("{}/{sign_in}", api.name)
+}
+
+/// A secret of this process alone, where a provider has given none.
+fn process_secret() -> [u8; 32] {
+    static SECRET: std::sync::OnceLock<[u8; 32]> = std::sync::OnceLock::new();
+    *SECRET.get_or_init(|| {
+        let mut bytes = [0; 32];
+        random::fill(&mut bytes);
+        bytes
+    })
+}
+
 /// Which kinds of a service's tokens some route takes, by the service's index.
 fn used_kinds(plan: &Plan) -> HashSet<(usize, CredentialKind)> {
+    // Who judges the tokens of those who signed in elsewhere.
+    let sign_ins = plan.apis.iter().flat_map(|api| &api.sign_ins);
+    let judges = sign_ins.filter_map(|sign_in| match sign_in.judge {
+        plan::Authority::Service(service) => Some((service.index(), CredentialKind::Token)),
+        plan::Authority::Issuer(_) | plan::Authority::Introspection(_) => None,
+    });
     let routes = plan.apis.iter().flat_map(|api| &api.routes);
     let credentials = routes.flat_map(|route| match &route.access {
         AccessPlan::Public => &[][..],
@@ -211,8 +299,10 @@ fn used_kinds(plan: &Plan) -> HashSet<(usize, CredentialKind)> {
             CredentialPlan::Bearer(plan::Authority::Issuer(_) | plan::Authority::Introspection(_))
             | CredentialPlan::Session
             | CredentialPlan::Basic(_)
-            | CredentialPlan::SignedUrl(_) => None,
+            | CredentialPlan::SignedUrl(_)
+            | CredentialPlan::SignedIn(_) => None,
         })
+        .chain(judges)
         .collect()
 }
 

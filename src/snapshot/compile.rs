@@ -15,7 +15,7 @@ use crate::auth::credentials::Credentials;
 use crate::conditions::Conditions;
 use crate::config::plan::{
     AccessPlan, ApiPlan, BackendPlan, CredentialPlan, DialectPlan, HostPattern, LimitKey, Plan, RegionSource,
-    RoutePlan, TargetPlan,
+    RoutePlan, SessionCookie, TargetPlan,
 };
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
@@ -199,7 +199,8 @@ fn offered(api: &ApiPlan) -> Offered {
         CredentialPlan::Bearer(_)
         | CredentialPlan::Session
         | CredentialPlan::ApiKey { .. }
-        | CredentialPlan::SignedUrl(_) => false,
+        | CredentialPlan::SignedUrl(_)
+        | CredentialPlan::SignedIn(_) => false,
     });
     if takes_passwords && api.session.is_none() {
         Offered::BearerAndBasic {
@@ -252,22 +253,27 @@ fn api_key_headers(api: &ApiPlan) -> impl Iterator<Item = HeaderName> {
         CredentialPlan::Bearer(_)
         | CredentialPlan::Session
         | CredentialPlan::Basic(_)
-        | CredentialPlan::SignedUrl(_) => None,
+        | CredentialPlan::SignedUrl(_)
+        | CredentialPlan::SignedIn(_) => None,
     })
 }
 
 /// Cookies of an api that are the gateway's own.
 fn own_cookies(api: &ApiPlan) -> Vec<String> {
-    let Some(session) = &api.session else {
-        return Vec::new();
-    };
-    let mut names = session.read.clone();
-    names.push(session.cookie.https.name().to_owned());
+    let mut names: Vec<String> = Vec::new();
+    let mut add = |cookie: &SessionCookie| names.push(cookie.https.name().to_owned());
+    if let Some(session) = &api.session {
+        add(&session.cookie);
+        session.csrf.iter().for_each(|csrf| add(&csrf.cookie));
+    }
+    for sign_in in &api.sign_ins {
+        add(&sign_in.cookie);
+        sign_in.csrf.iter().for_each(|csrf| add(&csrf.cookie));
+    }
     names.extend(
-        session
-            .csrf
+        api.session
             .iter()
-            .map(|csrf| csrf.cookie.https.name().to_owned()),
+            .flat_map(|session| session.read.iter().cloned()),
     );
     names.sort_unstable();
     names.dedup();
@@ -411,7 +417,10 @@ impl Parts<'_> {
             | TargetPlan::SignUrl(_)
             | TargetPlan::EnrolmentTokens(_)
             | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_) => makings
+            | TargetPlan::Nodes(_)
+            | TargetPlan::BeginSignIn(_)
+            | TargetPlan::FinishSignIn(_)
+            | TargetPlan::EndSignIn(_) => makings
                 .endpoint(api, route, target)?
                 .map_or(Target::Gone, |endpoint| Target::Own(Box::new(endpoint))),
             TargetPlan::Backend { backend, rewrite } => {

@@ -169,6 +169,9 @@ impl Live {
         for introspection in self.callers.introspections.values() {
             introspection.show();
         }
+        for (sessions, _) in self.callers.remotes.values() {
+            sessions.show();
+        }
         if let Some(accounts) = &self.accounts {
             metrics.password_hashes(accounts.passwords().computed());
         }

@@ -8,10 +8,10 @@ use super::compile::{CompileError, refused};
 use super::live::Live;
 use crate::accounts::{Directory, Realm};
 use crate::config::plan::{
-    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, StatusPlan, StepCookies, TargetPlan,
-    TokenServicePlan,
+    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, SignInRef, StatusPlan, StepCookies,
+    TargetPlan, TokenServicePlan,
 };
-use crate::endpoints::{Endpoint, Enrol, EnrolmentTokens, Nodes, SignUrl, Status, Watched};
+use crate::endpoints::{Endpoint, Enrol, EnrolmentTokens, Nodes, RemoteSignIn, SignUrl, Status, Watched};
 use crate::identity::{IssuerName, RouteName};
 use crate::oauth::authorize::Authorize;
 use crate::oauth::authorize_step::AuthorizeStep;
@@ -58,6 +58,9 @@ impl Makings<'_> {
     ) -> Result<Option<Endpoint>, CompileError> {
         Ok(Some(match target {
             TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => return Ok(None),
+            TargetPlan::BeginSignIn(sign_in) => Endpoint::BeginSignIn(self.sign_in(api, route, *sign_in)?),
+            TargetPlan::FinishSignIn(sign_in) => Endpoint::FinishSignIn(self.sign_in(api, route, *sign_in)?),
+            TargetPlan::EndSignIn(sign_in) => Endpoint::EndSignIn(self.sign_in(api, route, *sign_in)?),
             TargetPlan::EnrolmentTokens(plan) => {
                 let service = self.service(route, plan.service)?.0;
                 Endpoint::EnrolmentTokens(Box::new(EnrolmentTokens::new((**plan).clone(), service)))
@@ -123,6 +126,17 @@ impl Makings<'_> {
                 Endpoint::DeleteToken(self.service(route, plan.service)?.0, (**plan).clone())
             }
         }))
+    }
+
+    fn sign_in(
+        &self,
+        api: &ApiPlan,
+        route: &RouteName,
+        sign_in: SignInRef,
+    ) -> Result<RemoteSignIn, CompileError> {
+        let found = self.live.callers.remote_sign_in(api, sign_in);
+        let (sessions, key) = found.ok_or_else(|| refused("route", route, "its sign-in is not there"))?;
+        Ok(RemoteSignIn::new(sessions, key))
     }
 
     fn status(&self, plan: &StatusPlan) -> Status {

@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::model::{
     AccessKey, Application, ApplicationEdit, AuditNote, AuthorizationCode, By, CustomerRecord, Enrolment,
     Family, FirstTokens, Joining, LockPolicy, NewFamily, NewNode, NewSession, NewTokens, NextTokens, Node,
-    RefreshFacts, Session, User, UserAccess, UserState,
+    RefreshFacts, RemoteSession, Session, User, UserAccess, UserState,
 };
 use super::outcome::{
     Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, EnrolmentPage,
@@ -376,6 +376,18 @@ pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
 
     /// Ends a session.
     fn end_session(&self, realm: RealmName, digest: Digest, by: By) -> Pending<'_, Edit>;
+
+    /// Opens a session of somebody who signed in elsewhere.
+    fn open_remote(&self, session: RemoteSession, by: By) -> Pending<'_, Creation>;
+
+    /// The session of somebody who signed in elsewhere, if it holds at `now`.
+    fn remote(&self, digest: Digest, now: UnixTime) -> Pending<'_, Option<RemoteSession>>;
+
+    /// Gives such a session other tokens.
+    fn reseal_remote(&self, digest: Digest, sealed: Vec<u8>) -> Pending<'_, Edit>;
+
+    /// Ends such a session.
+    fn end_remote(&self, digest: Digest, by: By) -> Pending<'_, Edit>;
 
     /// Ends all sessions of a user. The answer is how many.
     fn end_sessions_of(&self, realm: RealmName, user: UserId, by: By) -> Pending<'_, u32>;

@@ -22,7 +22,7 @@ use super::feed::Feed;
 use super::model::{
     AccessKey, Application, ApplicationEdit, Attempts, AuditEntry, AuditNote, AuthorizationCode, By, Change,
     CustomerRecord, Enrolment, Family, FirstTokens, Joining, LockPolicy, NewFamily, NewNode, NewSession,
-    NewTokens, NextTokens, Node, RefreshFacts, Session, User, UserAccess, UserState,
+    NewTokens, NextTokens, Node, RefreshFacts, RemoteSession, Session, User, UserAccess, UserState,
 };
 use super::outcome::{
     Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, EnrolmentPage,
@@ -54,6 +54,7 @@ struct State {
     nodes: BTreeMap<(RealmName, NodeUuid), Node>,
     attempts: HashMap<(RealmName, AccountKey), Attempts>,
     sessions: HashMap<Digest, Session>,
+    remotes: HashMap<Digest, RemoteSession>,
     codes: HashMap<Digest, HeldCode>,
     families: HashMap<FamilyId, HeldFamily>,
     /// The same families in the order of the token list.
@@ -297,7 +298,10 @@ impl Backend for Memory {
     fn touch(&self, mark: Digest, now: UnixTime) -> Pending<'_, ()> {
         self.run(|state| match state.sessions.get_mut(&mark) {
             Some(session) => session.last_seen = session.last_seen.max(now),
-            None => state.touch_node(&mark, now),
+            None => match state.remotes.get_mut(&mark) {
+                Some(session) => session.last_seen = session.last_seen.max(now),
+                None => state.touch_node(&mark, now),
+            },
         })
     }
 
@@ -403,6 +407,49 @@ impl Backend for Memory {
 
     fn changes_since(&self, cursor: Option<u64>, size: PageSize) -> Pending<'_, Changes> {
         self.run(|state| state.changes_since(cursor, size))
+    }
+
+    fn open_remote(&self, session: RemoteSession, by: By) -> Pending<'_, Creation> {
+        self.run(|state| {
+            if state.remotes.contains_key(&session.digest) {
+                return Creation::Exists;
+            }
+            state.note(super::notes::remote_opened(&session), by);
+            state.remotes.insert(session.digest, session);
+            Creation::Created
+        })
+    }
+
+    fn remote(&self, digest: Digest, now: UnixTime) -> Pending<'_, Option<RemoteSession>> {
+        self.run(|state| {
+            state
+                .remotes
+                .get(&digest)
+                .filter(|session| session.is_live(now))
+                .cloned()
+        })
+    }
+
+    fn reseal_remote(&self, digest: Digest, sealed: Vec<u8>) -> Pending<'_, Edit> {
+        self.run(|state| {
+            let Some(session) = state.remotes.get_mut(&digest) else {
+                return Edit::Unknown;
+            };
+            session.sealed = sealed;
+            state.untold.push(Change::SessionChanged(digest));
+            Edit::Done
+        })
+    }
+
+    fn end_remote(&self, digest: Digest, by: By) -> Pending<'_, Edit> {
+        self.run(|state| {
+            let Some(session) = state.remotes.remove(&digest) else {
+                return Edit::Unknown;
+            };
+            state.note(super::notes::remote_ended(&session), by);
+            state.untold.push(Change::SessionEnded(digest));
+            Edit::Done
+        })
     }
 
     fn create_enrolment(&self, enrolment: Enrolment, by: By) -> Pending<'_, Creation> {

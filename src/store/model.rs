@@ -10,6 +10,7 @@ mod attempt;
 mod grant;
 mod log;
 mod node;
+mod remote;
 mod session;
 
 pub use crate::identity::GrantType;
@@ -22,6 +23,7 @@ pub use grant::{
 };
 pub use log::{Actor, AuditEntry, AuditNote, By, Change};
 pub use node::{Enrolment, Joining, NewNode, Node, Used};
+pub use remote::RemoteSession;
 pub use session::{NewSession, Session};
 
 /// Words of an enum that is kept as text: `as_str`, and `parse` as its inverse.

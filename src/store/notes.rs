@@ -2,8 +2,8 @@
 
 use super::backend::Holder;
 use super::model::{
-    AccessKey, Application, ApplicationEdit, AuditNote, CustomerRecord, Enrolment, Family, Node, Session,
-    User, UserAccess, UserState,
+    AccessKey, Application, ApplicationEdit, AuditNote, CustomerRecord, Enrolment, Family, Node,
+    RemoteSession, Session, User, UserAccess, UserState,
 };
 use crate::base::clock::UnixTime;
 use crate::identity::{AccountKey, ClientId, CustomerId, EnrolmentId, FamilyId, RealmName, TenantId, UserId};
@@ -117,6 +117,23 @@ pub(super) fn node_removed(node: &Node) -> AuditNote {
 
 fn of_tenant(tenant: Option<&TenantId>) -> String {
     tenant.map_or_else(String::new, |tenant| format!("tenant {tenant}"))
+}
+
+pub(super) fn remote_opened(session: &RemoteSession) -> AuditNote {
+    remote("session.open", session)
+}
+
+pub(super) fn remote_ended(session: &RemoteSession) -> AuditNote {
+    remote("session.end", session)
+}
+
+fn remote(action: &str, session: &RemoteSession) -> AuditNote {
+    AuditNote {
+        realm: None,
+        action: Box::from(action),
+        subject: Box::from(session.sign_in.as_str()),
+        detail: Box::from("signed in elsewhere"),
+    }
 }
 
 pub(super) fn customer_written(customer: &CustomerRecord) -> AuditNote {

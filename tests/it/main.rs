@@ -21,6 +21,7 @@ mod controller;
 mod customers;
 mod demo;
 mod drain;
+mod elsewhere;
 mod foreign_credentials;
 mod foreign_peers;
 mod forged;

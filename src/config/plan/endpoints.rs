@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{BackendRef, IntrospectionRef, IssuerRef, RealmRef, ServiceRef, SignedUrlRef};
+use super::{
+    BackendRef, IntrospectionRef, IssuerRef, ProviderRef, RealmRef, ServiceRef, SignInRef, SignedUrlRef,
+};
 use crate::base::json_template::JsonTemplate;
 use crate::base::secret::Secret;
 use crate::http::cookie::CookieTemplate;
@@ -32,6 +34,8 @@ pub enum CredentialPlan {
     },
     /// A signed URL. Its signature does not go on to the backend.
     SignedUrl(SignedUrlRef),
+    /// A session of somebody who signed in elsewhere.
+    SignedIn(SignInRef),
 }
 
 /// Who vouches for bearer tokens. A list has at most one introspection: it gets the tokens that nobody else of the list
@@ -44,6 +48,35 @@ pub enum Authority {
     Service(ServiceRef),
     /// Opaque tokens of somebody else.
     Introspection(IntrospectionRef),
+}
+
+/// How users sign in elsewhere, and in which cookies their sessions are kept.
+#[derive(Debug, Clone)]
+pub struct RemoteSignInPlan {
+    /// Its name in the api.
+    pub name: String,
+    /// At whom.
+    pub provider: ProviderRef,
+    /// Who judges the provider's access tokens.
+    pub judge: Authority,
+    /// Where the provider sends browsers back to: an absolute URL.
+    pub redirect_uri: String,
+    /// Where a browser goes that did not come from anywhere.
+    pub after: String,
+    /// Where the provider sends browsers after they have signed out there; an absolute URL.
+    pub after_sign_out: Option<String>,
+    /// The path at which a sign-in begins, where the api has a route for it.
+    pub begin: Option<String>,
+    /// The cookie of the session.
+    pub cookie: SessionCookie,
+    /// How a call by session shows that it was meant.
+    pub csrf: Option<CsrfPlan>,
+    /// Its end, whatever happens.
+    pub lifetime: Duration,
+    /// Its end without use.
+    pub idle: Duration,
+    /// Does the access token go to the backend?
+    pub forwards_token: bool,
 }
 
 /// Sessions of an api: in which cookies they are kept.

@@ -126,3 +126,45 @@ pub struct IntrospectionPlan {
     /// How long a call waits for the answer, 10 ms to 1 min. What comes later is no answer, and without one nobody is let in.
     pub deadline: Duration,
 }
+
+/// An identity provider at whom users sign in.
+#[derive(Debug, Clone)]
+pub struct ProviderPlan {
+    /// Its name in the configuration.
+    pub name: IssuerName,
+    /// Its `iss` (RFC 9207, OpenID Connect Core section 2), compared exactly.
+    pub issuer: Option<String>,
+    /// Must its answers to the browser say `iss`?
+    pub issuer_in_answers: bool,
+    /// Where browsers are sent.
+    pub authorization: http::Uri,
+    /// Where codes and refresh tokens are posted.
+    pub token: http::Uri,
+    /// Where tokens are revoked (RFC 7009).
+    pub revocation: Option<http::Uri>,
+    /// Where browsers are sent to sign out there.
+    pub end_session: Option<http::Uri>,
+    /// The gateway's name there.
+    pub client_id: String,
+    /// Its secret there; `None` is a public client.
+    pub client_secret: Option<Secret>,
+    /// How it shows the secret.
+    pub proof: ClientProof,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// Who judges its access tokens.
+    pub judge: super::Authority,
+    /// Authorities instead of the system's, a PEM file.
+    pub ca: Option<PathBuf>,
+    /// How long an answer may take.
+    pub deadline: Duration,
+}
+
+/// How the gateway shows its secret to a provider (RFC 6749 section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientProof {
+    /// HTTP Basic.
+    Basic,
+    /// In the form.
+    Post,
+}

@@ -23,6 +23,8 @@ pub(in crate::config) enum RawCredential {
     ApiKey(At<RawApiKey>),
     /// A signed URL, by these keys: see `signed-urls`.
     SignedUrl(At<String>),
+    /// The session of somebody who signed in at a provider: see the api's `sign-ins`.
+    SignedIn(At<String>),
 }
 
 /// An access token in a header of its own.

@@ -7,15 +7,16 @@ use http::{HeaderName, Method};
 use super::credentials;
 use super::endpoints;
 use super::material;
+use super::remote;
 use super::routes::{self, Inherited};
 use super::scope::Scope;
 use super::sessions;
 use crate::config::node::Mark;
 use crate::config::plan::{
     AccessPlan, ApiPlan, Authority, BackendPlan, BackendRef, CredentialPlan, CustomerPlan, DialectRef,
-    HostPattern, IdentityHeaders, IntrospectionPlan, IssuerPlan, LimitPlan, LimitRef, Presence, RealmPlan,
-    RegionPlan, RegionRef, RegionRule, RegionSource, RoutePlan, TenantSelector, TokenServicePlan,
-    VersionRule, WrongDoor,
+    HostPattern, IdentityHeaders, IntrospectionPlan, IntrospectionRef, IssuerPlan, IssuerRef, LimitPlan,
+    LimitRef, Presence, ProviderPlan, RealmPlan, RegionPlan, RegionRef, RegionRule, RegionSource, RoutePlan,
+    ServiceRef, TenantSelector, TokenServicePlan, VersionRule, WrongDoor,
 };
 use crate::config::raw::{RawApi, RawHeaders, RawRegionRule, RawRegionSource, RawWrongDoor};
 use crate::config::read::{At, Named};
@@ -32,8 +33,20 @@ pub(super) struct World<'w> {
     pub realms: &'w [RealmPlan],
     pub services: &'w [TokenServicePlan],
     pub introspections: &'w [IntrospectionPlan],
+    pub providers: &'w [ProviderPlan],
     pub limits: &'w [LimitPlan],
     pub backends: &'w [BackendPlan],
+}
+
+/// The authority at an index of [`Scope::authorities`]: issuers, token services, introspections.
+pub(super) fn authority(issuers: usize, services: usize, index: usize) -> Authority {
+    if index < issuers {
+        Authority::Issuer(IssuerRef::new(index))
+    } else if index < issuers + services {
+        Authority::Service(ServiceRef::new(index - issuers))
+    } else {
+        Authority::Introspection(IntrospectionRef::new(index - issuers - services))
+    }
 }
 
 pub(super) fn resolve(raw: &Named<At<RawApi>>, world: &World<'_>, scope: &mut Scope<'_>) -> Vec<ApiPlan> {
@@ -61,6 +74,7 @@ fn one(
         .session
         .as_ref()
         .and_then(|session| sessions::resolve(session, world, scope));
+    let mut sign_ins = remote::sign_ins(raw, world, scope);
     let credentials = credentials::resolve(&raw.credentials, at, world, scope);
     let limits = limits(&raw.limits.0, scope);
     let tenant_selector = TenantSelector {
@@ -85,6 +99,7 @@ fn one(
     };
     let mut routes = routes::resolve(&raw.routes.value, &inherited, world, scope);
     endpoints::fill_metadata(&mut routes, world.services);
+    remote::complete(raw, &mut sign_ins, &routes, scope);
     unguarded(raw, &routes, scope);
     versioned(raw, &routes, world, scope);
     scope_methods(raw, &routes, world, scope);
@@ -99,6 +114,7 @@ fn one(
         version,
         region,
         session,
+        sign_ins,
         scope_methods: raw.scope_methods.value,
         routes,
     })
@@ -394,7 +410,8 @@ fn scope_methods(raw: &RawApi, routes: &[RoutePlan], world: &World<'_>, scope: &
             CredentialPlan::Bearer(Authority::Issuer(_) | Authority::Introspection(_))
             | CredentialPlan::Session
             | CredentialPlan::Basic(_)
-            | CredentialPlan::SignedUrl(_) => continue,
+            | CredentialPlan::SignedUrl(_)
+            | CredentialPlan::SignedIn(_) => continue,
         };
         services.extend(world.services.get(service.index()));
     }

@@ -1,11 +1,11 @@
 //! `credentials:` of an api or a route: how callers may say who they are.
 
-use super::apis::World;
+use super::apis::{World, authority};
+use super::remote;
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    AccessFormat, Authority, ClaimsPlan, CredentialPlan, IntrospectionRef, IssuerRef, RealmRef, ServiceRef,
-    SignedUrlRef,
+    AccessFormat, Authority, ClaimsPlan, CredentialPlan, RealmRef, ServiceRef, SignedUrlRef,
 };
 use crate::config::raw::{RawApi, RawApiKey, RawCredential};
 use crate::config::read::At;
@@ -77,6 +77,14 @@ fn one(
                 );
             }
             Some((CredentialPlan::Basic(realm), name.mark, "`basic`".to_owned()))
+        }
+        RawCredential::SignedIn(name) => {
+            let sign_in = remote::find(name, &api.value, scope)?;
+            Some((
+                CredentialPlan::SignedIn(sign_in),
+                name.mark,
+                format!("`{}`", name.value),
+            ))
         }
         RawCredential::SignedUrl(name) => {
             let index = scope.signed_urls.find(name, scope.findings)?;
@@ -154,6 +162,7 @@ fn objection(
                 | CredentialPlan::Session
                 | CredentialPlan::Basic(_)
                 | CredentialPlan::SignedUrl(_)
+                | CredentialPlan::SignedIn(_)
                 | CredentialPlan::ApiKey { .. } => None,
             })?;
             Some((
@@ -188,21 +197,14 @@ fn objection(
                     "put all keys into one set",
                 )
             }),
-        CredentialPlan::Session => None,
+        CredentialPlan::Session | CredentialPlan::SignedIn(_) => None,
     }
 }
 
 impl World<'_> {
     /// The authority at an index of [`Scope::authorities`]: issuers, token services, introspections.
     fn authority(&self, index: usize) -> Authority {
-        let (issuers, services) = (self.issuers.len(), self.services.len());
-        if index < issuers {
-            Authority::Issuer(IssuerRef::new(index))
-        } else if index < issuers + services {
-            Authority::Service(ServiceRef::new(index - issuers))
-        } else {
-            Authority::Introspection(IntrospectionRef::new(index - issuers - services))
-        }
+        authority(self.issuers.len(), self.services.len(), index)
     }
 
     /// The `iss` of its tokens, if they are signed.
@@ -248,6 +250,7 @@ impl World<'_> {
             | CredentialPlan::Session
             | CredentialPlan::Basic(_)
             | CredentialPlan::SignedUrl(_)
+            | CredentialPlan::SignedIn(_)
             | CredentialPlan::ApiKey { .. } => None,
         }
     }
@@ -265,7 +268,8 @@ impl World<'_> {
                 self.services.get(service.index()).map(|plan| plan.realm)
             }
             CredentialPlan::Bearer(Authority::Issuer(_) | Authority::Introspection(_))
-            | CredentialPlan::SignedUrl(_) => None,
+            | CredentialPlan::SignedUrl(_)
+            | CredentialPlan::SignedIn(_) => None,
         }
     }
 }

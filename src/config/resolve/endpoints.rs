@@ -96,7 +96,9 @@ impl<'h> Here<'h> {
             (Callers::WithSomethingToEnd, AccessPlan::Required { credentials, .. }) => {
                 let endless = credentials.iter().find(|credential| match credential {
                     CredentialPlan::Session => false,
-                    CredentialPlan::Basic(_) | CredentialPlan::SignedUrl(_) => true,
+                    CredentialPlan::Basic(_) | CredentialPlan::SignedUrl(_) | CredentialPlan::SignedIn(_) => {
+                        true
+                    }
                     CredentialPlan::Bearer(_) | CredentialPlan::ApiKey { .. } => {
                         self.world.realm_of(credential, self.inherited.session).is_none()
                     }
@@ -128,6 +130,7 @@ impl<'h> Here<'h> {
             CredentialPlan::Basic(_) => "a password".to_owned(),
             CredentialPlan::ApiKey { header, .. } => format!("a key in `{header}`"),
             CredentialPlan::SignedUrl(_) => "a signed URL".to_owned(),
+            CredentialPlan::SignedIn(_) => "a session of somebody who signed in elsewhere".to_owned(),
         }
     }
 
@@ -288,7 +291,10 @@ pub(super) fn fill_metadata(routes: &mut [RoutePlan], services: &[TokenServicePl
             | TargetPlan::SignUrl(_)
             | TargetPlan::EnrolmentTokens(_)
             | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_) => None,
+            | TargetPlan::Nodes(_)
+            | TargetPlan::BeginSignIn(_)
+            | TargetPlan::FinishSignIn(_)
+            | TargetPlan::EndSignIn(_) => None,
         };
         // A path with a capture is many.
         if let Some((service, kind)) = endpoint

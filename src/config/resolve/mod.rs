@@ -13,6 +13,7 @@ mod limits;
 mod listeners;
 mod material;
 mod nodes;
+mod remote;
 mod rewrite;
 mod routes;
 mod scope;
@@ -106,6 +107,14 @@ pub(super) fn plan(
             .chain(token_services.iter().map(|s| s.name.as_str()))
             .chain(introspections.iter().map(|i| i.name.as_str())),
     );
+    let authority = |index: usize| apis::authority(issuers.len(), token_services.len(), index);
+    let providers = remote::providers(&raw.providers, &authority, &mut scope);
+    scope.providers = Names::new(
+        "provider",
+        "providers",
+        &declared.providers,
+        providers.iter().map(|provider| provider.name.as_str()),
+    );
     let signed = signed_urls::resolve(&raw.signed_urls, &mut scope);
     scope.signed_urls = Names::new(
         "set of keys",
@@ -136,6 +145,7 @@ pub(super) fn plan(
         realms: &realms,
         services: &token_services,
         introspections: &introspections,
+        providers: &providers,
         limits: &limits,
         backends: &backends,
     };
@@ -164,6 +174,7 @@ pub(super) fn plan(
         realms,
         services: token_services,
         introspections,
+        providers,
         signed_urls: signed,
         limits,
         customers,
@@ -184,6 +195,7 @@ pub(super) struct Declared {
     realms: Vec<String>,
     services: Vec<String>,
     introspections: Vec<String>,
+    providers: Vec<String>,
     signed_urls: Vec<String>,
     limits: Vec<String>,
     plans: Vec<String>,
@@ -202,6 +214,7 @@ impl Declared {
             realms: shape::names(root, "realms"),
             services: shape::names(root, "token-services"),
             introspections: shape::names(root, "introspections"),
+            providers: shape::names(root, "providers"),
             signed_urls: shape::names(root, "signed-urls"),
             limits: shape::names(root, "limits"),
             plans: shape::names(root, "plans"),

@@ -9,6 +9,7 @@ use super::backends::answer;
 use super::credentials;
 use super::endpoints::{self, Here, Plain};
 use super::nodes;
+use super::remote::{self, Step};
 use super::rewrite;
 use super::scope::Scope;
 use super::sign_in;
@@ -380,7 +381,10 @@ fn unseen_client(target: &TargetPlan, limits: &[At<LimitRef>], world: &World<'_>
         | TargetPlan::SignUrl(_)
         | TargetPlan::EnrolmentTokens(_)
         | TargetPlan::Enrol(_)
-        | TargetPlan::Nodes(_) => false,
+        | TargetPlan::Nodes(_)
+        | TargetPlan::BeginSignIn(_)
+        | TargetPlan::FinishSignIn(_)
+        | TargetPlan::EndSignIn(_) => false,
     };
     for at in limits.iter().filter(|_| form_only) {
         if let Some(limit) = world.limits.get(at.value.index())
@@ -577,6 +581,9 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::DeleteToken(delete) => endpoints::delete_token(delete, here, scope),
         RawTarget::Introspect(service) => endpoints::plain(Plain::Introspect, service, here, scope),
         RawTarget::Metadata(service) => endpoints::plain(Plain::Metadata, service, here, scope),
+        RawTarget::BeginSignIn(name) => remote::step(Step::Begin, name, here, scope),
+        RawTarget::FinishSignIn(name) => remote::step(Step::Finish, name, here, scope),
+        RawTarget::EndSignIn(name) => remote::step(Step::End, name, here, scope),
         RawTarget::EnrolmentTokens(tokens) => nodes::tokens(tokens, here, scope),
         RawTarget::Enrol(enrol) => nodes::enrol(enrol, here, scope),
         RawTarget::Nodes(all) => nodes::nodes(all, here, scope),

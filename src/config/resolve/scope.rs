@@ -20,6 +20,7 @@ pub(super) struct Scope<'a> {
     pub services: Names,
     /// Issuers, token services and introspections, in this order.
     pub authorities: Names,
+    pub providers: Names,
     pub signed_urls: Names,
     pub limits: Names,
     pub plans: Names,
@@ -43,6 +44,7 @@ impl<'a> Scope<'a> {
             realms: Names::default(),
             services: Names::default(),
             authorities: Names::default(),
+            providers: Names::default(),
             signed_urls: Names::default(),
             limits: Names::default(),
             plans: Names::default(),

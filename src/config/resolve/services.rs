@@ -354,7 +354,7 @@ fn introspection_plan(
 }
 
 /// A secret that somebody else made: its length is not ours to judge.
-fn their_secret(raw: &At<RawSecret>, scope: &mut Scope<'_>) -> Option<Secret> {
+pub(super) fn their_secret(raw: &At<RawSecret>, scope: &mut Scope<'_>) -> Option<Secret> {
     const HINT: &str = "it holds the secret that the endpoint's operator gave to the gateway";
     let source = match &raw.value {
         RawSecret::File(file) => Source::File(file),

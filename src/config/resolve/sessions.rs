@@ -21,11 +21,17 @@ pub(super) fn resolve(at: &At<RawSession>, world: &World<'_>, scope: &mut Scope<
             "add a listener with `tls`, or name the load balancer in `server.trusted-proxies`",
         );
     }
-    let cookie = cookie(raw, &raw.cookie, Readable::ByNobody, scope);
+    let around = Around {
+        path: &raw.path,
+        same_site: &raw.same_site,
+        secure: &raw.secure,
+        cookie: &raw.cookie,
+    };
+    let cookie = cookie(around, &raw.cookie, Readable::ByNobody, scope);
     let read = read(raw, scope);
     let csrf = match &raw.csrf {
         None => None,
-        Some(csrf) => Some(self::csrf(raw, &csrf.value, &read, scope)?),
+        Some(csrf) => Some(self::csrf(around, &csrf.value, &read, scope)?),
     };
     Some(SessionPlan {
         realm: RealmRef::new(realm?),
@@ -79,9 +85,38 @@ enum Readable {
     ByScripts,
 }
 
+/// What the cookies of a session have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'r> {
+    pub path: &'r At<String>,
+    pub same_site: &'r At<RawSameSite>,
+    pub secure: &'r At<RawSecure>,
+    /// The session's own cookie.
+    pub cookie: &'r At<String>,
+}
+
+/// The cookie of a session of its own kind, and how calls by it show that they were meant.
+pub(super) fn cookies(
+    around: Around<'_>,
+    csrf: Option<&RawCsrf>,
+    scope: &mut Scope<'_>,
+) -> Option<(SessionCookie, Option<CsrfPlan>)> {
+    let cookie = cookie(around, around.cookie, Readable::ByNobody, scope);
+    let csrf = match csrf {
+        None => None,
+        Some(csrf) => Some(self::csrf(
+            around,
+            csrf,
+            std::slice::from_ref(&around.cookie.value),
+            scope,
+        )?),
+    };
+    Some((cookie?, csrf))
+}
+
 /// Each rule of browsers is asked about where the mistake stands: they drop such a cookie without a word.
 fn cookie(
-    raw: &RawSession,
+    raw: Around<'_>,
     name: &At<String>,
     readable: Readable,
     scope: &mut Scope<'_>,
@@ -112,7 +147,7 @@ fn cookie(
 }
 
 fn made(
-    raw: &RawSession,
+    raw: Around<'_>,
     name: &At<String>,
     attributes: &Attributes,
     scope: &mut Scope<'_>,
@@ -138,7 +173,7 @@ fn made(
     None
 }
 
-fn csrf(raw: &RawSession, csrf: &RawCsrf, read: &[String], scope: &mut Scope<'_>) -> Option<CsrfPlan> {
+fn csrf(raw: Around<'_>, csrf: &RawCsrf, read: &[String], scope: &mut Scope<'_>) -> Option<CsrfPlan> {
     if csrf.cookie.value == raw.cookie.value || read.contains(&csrf.cookie.value) {
         scope.error(
             "duplicate",

@@ -101,6 +101,7 @@ impl State {
             removed += u64::from(room);
             room
         };
+        self.remotes.retain(|_, session| session.is_live(now) || !room());
         self.enrolments.retain(|_, held| {
             let ended = held.used.is_none() && held.expires_at <= ended_before;
             !(ended && room())

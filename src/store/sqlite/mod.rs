@@ -10,6 +10,7 @@ mod migrate;
 mod nodes;
 mod open;
 mod reader;
+mod remotes;
 mod sessions;
 mod sweep;
 mod tokens;
@@ -45,7 +46,7 @@ use super::feed::Feed;
 use super::model::{
     AccessKey, Application, ApplicationEdit, AuditNote, AuthorizationCode, By, CustomerRecord, Enrolment,
     Family, FirstTokens, Joining, LockPolicy, NewFamily, NewNode, NewSession, NewTokens, NextTokens, Node,
-    RefreshFacts, Session, User, UserAccess, UserState,
+    RefreshFacts, RemoteSession, Session, User, UserAccess, UserState,
 };
 use super::outcome::{
     Access, ApplicationPage, Attempt, AuditPage, Changes, Creation, CustomerPage, Edit, EnrolmentPage,
@@ -458,6 +459,23 @@ impl Backend for Sqlite {
 
     fn end_sessions_of(&self, realm: RealmName, user: UserId, by: By) -> Pending<'_, u32> {
         self.write(move |tx| sessions::end_of(tx, &realm, user, &by))
+    }
+
+    fn open_remote(&self, session: RemoteSession, by: By) -> Pending<'_, Creation> {
+        self.write(move |tx| remotes::open(tx, &session, &by))
+    }
+
+    fn remote(&self, digest: Digest, now: UnixTime) -> Pending<'_, Option<RemoteSession>> {
+        let touches = Arc::clone(&self.touches);
+        self.read(move |db| remotes::live(db, &touches, digest, now))
+    }
+
+    fn reseal_remote(&self, digest: Digest, sealed: Vec<u8>) -> Pending<'_, Edit> {
+        self.write(move |tx| remotes::reseal(tx, digest, &sealed))
+    }
+
+    fn end_remote(&self, digest: Digest, by: By) -> Pending<'_, Edit> {
+        self.write(move |tx| remotes::end(tx, digest, &by))
     }
 
     fn create_enrolment(&self, enrolment: Enrolment, by: By) -> Pending<'_, Creation> {

@@ -12,12 +12,13 @@ use crate::store::outcome::{Rest, Swept};
 use crate::store::rules;
 
 /// Tables whose rows go by their end alone.
-const BY_END: [&str; 6] = [
+const BY_END: [&str; 7] = [
     "DELETE FROM access WHERE key IN (SELECT key FROM access WHERE expires_at <= ?1 LIMIT ?3) AND ?2 = ?2",
     "DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE family IS NULL AND expires_at <= ?1 LIMIT ?3) \
      AND ?2 = ?2",
     "DELETE FROM denied WHERE (realm, key) IN (SELECT realm, key FROM denied WHERE until <= ?2 LIMIT ?3) AND ?1 = ?1",
     "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE ends_at <= ?2 LIMIT ?3) AND ?1 = ?1",
+    "DELETE FROM remote_sessions WHERE digest IN (SELECT digest FROM remote_sessions WHERE ends_at <= ?2 LIMIT ?3) AND ?1 = ?1",
     "DELETE FROM enrolments WHERE (realm, id) IN (SELECT realm, id FROM enrolments WHERE node IS NULL AND expires_at <= ?1 \
      LIMIT ?3) AND ?2 = ?2",
     "DELETE FROM attempts WHERE (realm, key) IN (SELECT realm, key FROM attempts WHERE forget_at <= ?2 LIMIT ?3) \

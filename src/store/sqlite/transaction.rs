@@ -111,6 +111,11 @@ impl<'c> Tx<'c> {
                 params![digest, seen],
             )?;
             self.execute(
+                "UPDATE remote_sessions SET last_seen = max(last_seen, ?2), \
+                 ends_at = min(expires_at, max(last_seen, ?2) + idle) WHERE digest = ?1",
+                params![digest, seen],
+            )?;
+            self.execute(
                 "UPDATE nodes SET last_seen = max(ifnull(last_seen, ?2), ?2) WHERE mark = ?1",
                 params![digest, seen],
             )?;

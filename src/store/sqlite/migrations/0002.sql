@@ -36,3 +36,17 @@ CREATE TABLE nodes (
     PRIMARY KEY (realm, uuid)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX nodes_by_mark ON nodes (mark);
+
+-- Sessions of those who signed in somewhere else.
+CREATE TABLE remote_sessions (
+    digest BLOB NOT NULL PRIMARY KEY,
+    sign_in TEXT NOT NULL,
+    csrf BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    idle INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX remote_sessions_by_end ON remote_sessions (ends_at);
