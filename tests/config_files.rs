@@ -59,6 +59,8 @@ impl Material {
             "ADDRESS" => "https://gateway.example.com".to_owned(),
             "STORE" => self.path("tollgate.db").display().to_string(),
             "ADMIN_PASSWORD" => "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+            "PORTAL_SECRET" | "LINKS_KEY" | "SF_SECRET" => "of-forty-characters-as-the-rules-ask-for".to_owned(),
+            "SF_AUTHORIZATION" | "SF_TOKEN" | "SF_INTROSPECTION" | "SF_ISSUER" => "https://sf.example.com/x".to_owned(),
             "KEYS" => self.path("keys").display().to_string(),
             "OPERATOR_TOKEN" => self
                 .write("operator.token", "the-operators-token")

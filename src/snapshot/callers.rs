@@ -98,12 +98,7 @@ impl Callers {
     }
 
     /// The sign-ins of all apis, with the keys that seal what goes with a browser.
-    fn sign_ins(
-        &self,
-        plan: &Plan,
-        old: &Live,
-        recorder: &Recorder,
-    ) -> Result<Remotes, CompileError> {
+    fn sign_ins(&self, plan: &Plan, old: &Live, recorder: &Recorder) -> Result<Remotes, CompileError> {
         let mut made = HashMap::new();
         for api in &plan.apis {
             for sign_in in &api.sign_ins {

@@ -81,7 +81,7 @@ static STARTED: AtomicBool = AtomicBool::new(true);
 
 async fn start(clock: &Clock) -> Example {
     let backend = Upstream::behaving("controller", controller(&STARTED)).await;
-    let example = Example::before("avi-controller", HOST, clock.clone(), backend).await;
+    let example = Example::before("avi-controller", HOST, clock.clone(), backend, &[]).await;
     let tenants =
         json!([{"tenant": "finance", "roles": ["Tenant-Admin"]}, {"tenant": "sales", "roles": ["Operator"]}]);
     let access = json!({"tenants": tenants, "default_tenant": "finance"});

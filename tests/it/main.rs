@@ -40,6 +40,7 @@ mod offline_tokens;
 mod operators;
 mod pages;
 mod paths;
+mod portal;
 mod readiness;
 mod regions;
 mod routing;

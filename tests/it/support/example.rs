@@ -31,24 +31,36 @@ impl Example {
     /// Starts `config/examples/{name}.yaml` for clients that know it as `host`.
     pub async fn start(name: &str, host: &str, clock: Clock) -> Example {
         let backend = Upstream::start("backend").await;
-        Example::before(name, host, clock, backend).await
+        Example::before(name, host, clock, backend, &[]).await
     }
 
-    /// The same before this backend.
-    pub async fn before(name: &str, host: &str, clock: Clock, backend: Upstream) -> Example {
+    /// The same before this backend, with these variables.
+    pub async fn before(
+        name: &str,
+        host: &str,
+        clock: Clock,
+        backend: Upstream,
+        variables: &[(&str, String)],
+    ) -> Example {
         let folder = tempfile::tempdir().expect("a folder");
         let certified = rcgen::generate_simple_self_signed(vec![host.to_owned()]).expect("a certificate");
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
         write("chain.pem", &certified.cert.pem());
         write("key.pem", &certified.signing_key.serialize_pem());
         write("operator.token", &format!("{OPERATOR}\n"));
-        let plan = load(name, host, folder.path(), &backend);
+        let mut plan = load(name, host, folder.path(), &backend, variables);
         let options = Options {
             clock: clock.clone(),
             ..Options::default()
         };
-        let gateway = Gateway::start(plan, options).await.expect("to start");
+        let gateway = Gateway::start(plan.clone(), options).await.expect("to start");
         let addresses = gateway.addresses();
+        if itself(&mut plan, addresses[addresses.len() - 1]) {
+            gateway
+                .reload(plan)
+                .await
+                .expect("the same, now that its port is known");
+        }
         let (secure, plain) = (addresses[0], addresses[addresses.len() - 1]);
         let admin = gateway.admin_address().expect("an admin listener");
         Example {
@@ -115,12 +127,40 @@ impl Example {
     }
 }
 
+/// A gateway that is its own identity provider posts codes to itself, at a port that the system chose.
+fn itself(plan: &mut Plan, address: SocketAddr) -> bool {
+    let mut is_asked = false;
+    for provider in &mut plan.providers {
+        for url in [Some(&mut provider.token), provider.revocation.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            let text = url.to_string();
+            if let Some(rest) = text.strip_prefix(NOWHERE) {
+                *url = format!("http://{address}{rest}").parse().expect("a URL");
+                is_asked = true;
+            }
+        }
+    }
+    is_asked
+}
+
+/// Stands for the gateway itself until its port is known.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
 /// The file, with ports that the system chooses, and every backend in the place of which there is one.
-fn load(name: &str, host: &str, folder: &Path, backend: &Upstream) -> Plan {
+fn load(name: &str, host: &str, folder: &Path, backend: &Upstream, variables: &[(&str, String)]) -> Plan {
     let file = format!("{}/config/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let path = |name: &str| Some(folder.join(name).display().to_string());
+    let given = |variable: &str| {
+        variables
+            .iter()
+            .find(|(name, _)| *name == variable)
+            .map(|(_, value)| value.clone())
+    };
     let environment = |variable: &str| match variable {
-        "LISTEN_TLS" | "LISTEN_PLAIN" | "ADMIN_ADDRESS" => Some("127.0.0.1:0".to_owned()),
+        _ if given(variable).is_some() => given(variable),
+        "LISTEN_INNER" | "LISTEN_TLS" | "LISTEN_PLAIN" | "ADMIN_ADDRESS" => Some("127.0.0.1:0".to_owned()),
         "TLS_CERTIFICATE" => path("chain.pem"),
         "TLS_KEY" => path("key.pem"),
         "OPERATOR_TOKEN" => path("operator.token"),
@@ -130,6 +170,8 @@ fn load(name: &str, host: &str, folder: &Path, backend: &Upstream) -> Plan {
         "ISSUER" => Some("https://idp.example/".to_owned()),
         "KEYS_URL" => Some("http://127.0.0.1:9/jwks.json".to_owned()),
         "BACKEND" => Some(backend.url()),
+        "IDP" => Some(NOWHERE.to_owned()),
+        "PORTAL_SECRET" | "LINKS_KEY" => Some("of-forty-characters-as-the-rules-ask-for".to_owned()),
         "ADMIN_PASSWORD" => Some(hash()),
         _ => None,
     };
