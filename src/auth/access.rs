@@ -80,9 +80,10 @@ struct Needs {
 pub struct Permit {
     known: Option<Arc<Known>>,
     tenant: Tenant,
-    uuid: Option<HeaderValue>,
+    /// On the heap, since few permits have them and each is moved about.
+    uuid: Option<Box<HeaderValue>>,
     region: Option<RegionRef>,
-    bearer: Option<HeaderValue>,
+    bearer: Option<Arc<HeaderValue>>,
 }
 
 /// Whose data the call is for.
@@ -246,7 +247,8 @@ impl Access {
             bearer,
         };
         if self.uuid == TenantUuids::Told {
-            permit.uuid = permit.tenant().and_then(|tenant| self.directory.uuid_of(tenant));
+            let uuid = permit.tenant().and_then(|tenant| self.directory.uuid_of(tenant));
+            permit.uuid = uuid.map(Box::new);
         }
         Ok(permit)
     }
@@ -498,12 +500,12 @@ impl Permit {
 
     /// The UUID of [`Permit::tenant`] as a header value, where it has one and the rule asks for it.
     pub fn tenant_uuid_value(&self) -> Option<&HeaderValue> {
-        self.uuid.as_ref()
+        self.uuid.as_deref()
     }
 
     /// The `Authorization` that goes to the backend in the caller's name, for whoever signed in elsewhere.
     pub fn bearer_value(&self) -> Option<&HeaderValue> {
-        self.bearer.as_ref()
+        self.bearer.as_deref()
     }
 
     /// [`Permit::payer`] as a header value.

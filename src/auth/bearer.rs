@@ -13,7 +13,7 @@ use super::jwt::Issuer;
 use super::known::Known;
 use super::opaque::{Found, OwnTokens, is_signed};
 use super::presented::Presented;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, UnixTime};
 use crate::base::digest::Digest;
 use crate::http::authorization::{BadAuthorization, bearer};
 use crate::jose::compact;
@@ -52,7 +52,11 @@ impl Bearer {
         let Some(token) = token(presented.headers)? else {
             return Ok(None);
         };
-        self.by_token(token, Digest::of(token), clock).await.map(Some)
+        let digest = Digest::of(token);
+        if let Some(known) = self.recall(digest, clock.unix())? {
+            return Ok(Some(known));
+        }
+        self.verify(token, digest, clock).await.map(Some)
     }
 
     /// The caller of a token, whatever it stood in. `digest` is the token's.
@@ -62,17 +66,29 @@ impl Bearer {
         digest: Digest,
         clock: &Clock,
     ) -> Result<Arc<Known>, Rejection> {
-        let now = clock.unix();
+        match self.recall(digest, clock.unix())? {
+            Some(known) => Ok(known),
+            None => self.verify(token, digest, clock).await,
+        }
+    }
+
+    // A part of every request, and called from two places.
+    #[inline]
+    fn recall(&self, digest: Digest, now: UnixTime) -> Result<Option<Arc<Known>>, Rejection> {
         for authority in &self.authorities {
             let known = match authority {
                 Authority::Issuer(issuer) => issuer.recall(digest, now)?,
                 Authority::Own(own) => own.recall(digest, now)?,
                 Authority::Introspection(introspection) => introspection.recall(digest, now)?,
             };
-            if let Some(known) = known {
+            if known.is_some() {
                 return Ok(known);
             }
         }
+        Ok(None)
+    }
+
+    async fn verify(&self, token: &str, digest: Digest, clock: &Clock) -> Result<Arc<Known>, Rejection> {
         match self.authorities.as_ref() {
             [Authority::Issuer(only)] => only.verify(token, digest, clock).await,
             // Rare: not a part of every request's future.

@@ -70,7 +70,7 @@ pub enum Accepted {
 pub struct Caller {
     who: Who,
     /// The `Authorization` that goes to the backend in the caller's name.
-    bearer: Option<HeaderValue>,
+    bearer: Option<Arc<HeaderValue>>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ impl Caller {
         Caller { who, bearer: None }
     }
 
-    pub(super) fn into_known(self) -> Option<(Arc<Known>, Option<HeaderValue>)> {
+    pub(super) fn into_known(self) -> Option<(Arc<Known>, Option<Arc<HeaderValue>>)> {
         match self.who {
             Who::Anonymous => None,
             Who::Known(known) => Some((known, self.bearer)),

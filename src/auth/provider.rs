@@ -43,6 +43,8 @@ pub struct ProviderTokens {
     pub id: Option<Zeroizing<String>>,
     /// When the access token ends.
     pub expires_at: UnixTime,
+    /// From when on others are asked for: a while before that.
+    pub refresh_at: UnixTime,
 }
 
 /// Why a provider gave nothing.
@@ -327,6 +329,10 @@ impl Provider {
 /// Allowed difference of clocks, in seconds.
 const LEEWAY: i64 = 60;
 
+/// A token is refreshed so many seconds before its end, longer than a call to a backend usually takes; one that lives shorter than
+/// twice as long, after half its life.
+const REFRESH_BEFORE: u64 = 60;
+
 /// RFC 6749 section 5.1.
 fn tokens(members: &Map<String, Value>, now: UnixTime) -> Result<ProviderTokens, &'static str> {
     let token = |name: &str| match members.get(name) {
@@ -354,6 +360,9 @@ fn tokens(members: &Map<String, Value>, now: UnixTime) -> Result<ProviderTokens,
         refresh: token("refresh_token")?,
         id: token("id_token")?,
         expires_at: now.plus(Duration::from_secs(seconds)),
+        refresh_at: now.plus(Duration::from_secs(
+            seconds.saturating_sub(REFRESH_BEFORE.min(seconds / 2)),
+        )),
     })
 }
 

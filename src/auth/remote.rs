@@ -44,9 +44,6 @@ const LONGEST: usize = 128;
 /// Sessions of one sign-in that are remembered: some 4 KiB each.
 const REMEMBERED: usize = 10_000;
 
-/// A token is refreshed so long before its end: longer than a call to a backend usually takes.
-const REFRESH_BEFORE: Duration = Duration::from_secs(60);
-
 /// Sessions whose digests begin alike wait for each other when they are refreshed.
 const STRIPES: usize = 64;
 
@@ -90,11 +87,11 @@ struct Held {
 struct Ready {
     tokens: ProviderTokens,
     digest: Digest,
-    bearer: HeaderValue,
+    bearer: Arc<HeaderValue>,
 }
 
 /// A caller, and the token that goes to the backend in its name, where it does.
-pub(super) type Recognised = (Arc<Known>, Option<HeaderValue>);
+pub(super) type Recognised = (Arc<Known>, Option<Arc<HeaderValue>>);
 
 /// A session that was opened, with what its client is told once.
 #[derive(Debug)]
@@ -112,7 +109,7 @@ impl Ready {
         bearer.set_sensitive(true);
         Some(Ready {
             digest: Digest::of(&tokens.access),
-            bearer,
+            bearer: Arc::new(bearer),
             tokens,
         })
     }
@@ -208,7 +205,7 @@ impl RemoteSessions {
             .await;
         match judged {
             Ok(known) => {
-                let bearer = self.plan.forwards_token.then(|| current.bearer.clone());
+                let bearer = self.plan.forwards_token.then(|| Arc::clone(&current.bearer));
                 Ok((known, bearer))
             }
             // It was taken back there, or the provider has refused to refresh it.
@@ -220,7 +217,7 @@ impl RemoteSessions {
 
     fn is_due(&self, held: &Held, current: &Ready, now: UnixTime) -> bool {
         current.tokens.refresh.is_some()
-            && now.plus(REFRESH_BEFORE) >= current.tokens.expires_at
+            && now >= current.tokens.refresh_at
             && now.0 >= held.quiet_until.load(Ordering::Relaxed)
     }
 
@@ -494,6 +491,7 @@ fn sealed(tokens: &ProviderTokens) -> Option<Zeroizing<Vec<u8>>> {
         "r": text(&tokens.refresh),
         "i": text(&tokens.id),
         "e": tokens.expires_at.0,
+        "f": tokens.refresh_at.0,
     });
     serde_json::to_vec(&value).ok().map(Zeroizing::new)
 }
@@ -511,6 +509,7 @@ fn unsealed(text: &[u8]) -> Option<ProviderTokens> {
         refresh: token("r"),
         id: token("i"),
         expires_at: UnixTime(value.get("e")?.as_i64()?),
+        refresh_at: UnixTime(value.get("f")?.as_i64()?),
     })
 }
 

@@ -613,6 +613,25 @@ async fn a_token_is_refreshed_before_its_end_once_for_all_calls_that_come_meanwh
 }
 
 #[tokio::test]
+async fn a_token_that_lives_shorter_than_a_minute_is_refreshed_after_half_its_life_and_not_with_each_call() {
+    let portal = Portal::start().await;
+    let (session, _) = portal.signed_in().await;
+    portal.clock.advance(Duration::from_secs(540));
+    let short = |number: u32| json!({"access_token": format!("access-{number}"), "token_type": "bearer", "expires_in": 30, "refresh_token": "r"});
+    portal.says(200, short(2));
+    assert_eq!(portal.case(&session).await.status, 200);
+    for _ in 0..3 {
+        portal.clock.advance(Duration::from_secs(4));
+        assert_eq!(portal.case(&session).await.status, 200);
+    }
+    assert_eq!(portal.asked().len(), 2, "it is good for a while");
+    portal.clock.advance(Duration::from_secs(3));
+    portal.says(200, short(3));
+    assert_eq!(portal.case(&session).await.status, 200);
+    assert_eq!(portal.asked().len(), 3);
+}
+
+#[tokio::test]
 async fn a_provider_that_refuses_to_refresh_ends_the_session_and_one_that_does_not_answer_does_not() {
     let portal = Portal::start().await;
     let (session, _) = portal.signed_in().await;
