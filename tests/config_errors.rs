@@ -852,7 +852,7 @@ listeners: [{ address: 127.0.0.1:0 }]
 apis: { a: { hosts: ['*'], routes: [{ path: /, public: true, to: gone }] } }
 "#,
         r#"
-error[secret-too-short]: the secret in the environment variable `SHORT` has 6 bytes; HS256 needs at least 32
+error[secret-too-short]: the secret in the environment variable `SHORT` has 6 bytes; it needs at least 32
  --> t.yaml:2:86
   |
 2 |   one: { issuer: x, audience: a, algorithms: [HS256], keys: { secret: { environment: SHORT } } }
@@ -1642,5 +1642,313 @@ error[empty-list]: the status is about no service
    |                                                 ^
    = hint: write `services: { NAME: { backend: BACKEND } }`
 "#,
+    );
+}
+
+#[test]
+fn what_signing_in_elsewhere_asks_for_is_found_in_one_run() {
+    assert_said(
+        r##"listeners: [{ address: 127.0.0.1:0 }]
+store: memory
+realms: { r: {} }
+token-services: { s: { realm: r, issuer: "https://a.example", audience: [a], scopes: { all: every } } }
+providers:
+  p:
+    issuer-in-answers: true
+    authorization: http://login.example.com/authorize
+    token: http://login.example.com/token
+    client: { id: portal }
+    judge: t
+apis:
+  a:
+    hosts: ["*"]
+    session: { realm: r, cookie: same, csrf: {} }
+    sign-ins:
+      one:
+        provider: q
+        redirect-uri: /back
+        cookie: same
+        csrf: { rotate: each-use }
+        same-site: strict
+        lifetime: 1m
+        idle: 1h
+        after: //evil.example
+        after-sign-out: "https://portal.example.com/#top"
+    credentials: [signed-in: two]
+    access: {}
+    routes:
+      - { path: /in, methods: [GET], access: {}, to: { begin-sign-in: one } }
+      - { path: /out, methods: [GET], public: true, to: { end-sign-in: one } }
+"##,
+        r##"
+error[contradiction]: answers are to say who they are of, and nothing says who that should be
+ --> t.yaml:7:24
+  |
+7 |     issuer-in-answers: true
+  |                        ^^^^
+  = hint: add `issuer`
+
+error[plain-http]: a provider is spoken to by `https`, or by `http` at a loopback address
+ --> t.yaml:8:20
+  |
+8 |     authorization: http://login.example.com/authorize
+  |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  = hint: whoever is on the way could sign in as anybody; `danger_plain_http: true` accepts that
+
+error[plain-http]: a provider is spoken to by `https`, or by `http` at a loopback address
+ --> t.yaml:9:12
+  |
+9 |     token: ***
+  |            ^^^
+  = hint: whoever is on the way could sign in as anybody; `danger_plain_http: true` accepts that
+
+error[unknown-name]: there is no token service `t`, did you mean `s`?
+  --> t.yaml:11:12
+   |
+11 |     judge: t
+   |            ^
+   = hint: `token-services:` has `s`
+
+error[unknown-name]: there is no provider `q`, did you mean `p`?
+  --> t.yaml:18:19
+   |
+18 |         provider: q
+   |                   ^
+   = hint: `providers:` has `p`
+
+error[bad-value]: `/back` is not an absolute URL without a fragment
+  --> t.yaml:19:23
+   |
+19 |         redirect-uri: /back
+   |                       ^^^^^
+   = hint: write for example `https://portal.example.com/portal/callback`
+
+error[duplicate]: the cookie `same` is another session's
+  --> t.yaml:20:17
+   |
+20 |         cookie: same
+   |                 ^^^^
+   = hint: give each a cookie of its own
+
+error[contradiction]: the CSRF value of these sessions does not change
+  --> t.yaml:21:15
+   |
+21 |         csrf: { rotate: each-use }
+   |               ^
+   = hint: remove `rotate`
+
+error[contradiction]: the browser comes back from another site, and would not bring the cookies of the sign-in
+  --> t.yaml:22:20
+   |
+22 |         same-site: strict
+   |                    ^^^^^^
+   = hint: write `same-site: lax`
+
+error[contradiction]: `idle` is longer than `lifetime`
+  --> t.yaml:24:15
+   |
+24 |         idle: 1h
+   |               ^^
+   = hint: idle ≤ lifetime
+
+error[bad-value]: this is not a path of this host
+  --> t.yaml:25:16
+   |
+25 |         after: //evil.example
+   |                ^^^^^^^^^^^^^^
+   = hint: write for example `/portal/`
+
+error[bad-value]: `https://portal.example.com/#top` is not an absolute URL without a fragment
+  --> t.yaml:26:25
+   |
+26 |         after-sign-out: "https://portal.example.com/#top"
+   |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+   = hint: write for example `https://portal.example.com/portal/callback`
+
+error[unknown-name]: the api has no sign-in `two`
+  --> t.yaml:27:30
+   |
+27 |     credentials: [signed-in: two]
+   |                              ^^^
+   = hint: there are `one`
+
+error[contradiction]: the beginning of a sign-in is for callers whom nobody knows yet
+  --> t.yaml:30:54
+   |
+30 |       - { path: /in, methods: [GET], access: {}, to: { begin-sign-in: one } }
+   |                                                      ^
+   = hint: write `public: true` instead of `access`; it asks for what it needs itself
+
+error[contradiction]: a sign-out is not called by GET
+  --> t.yaml:31:33
+   |
+31 |       - { path: /out, methods: [GET], public: true, to: { end-sign-in: one } }
+   |                                 ^^^
+   = hint: write `methods: [POST]`
+
+error[contradiction]: a sign-out is for callers who are known, and on a public route nobody is
+  --> t.yaml:31:57
+   |
+31 |       - { path: /out, methods: [GET], public: true, to: { end-sign-in: one } }
+   |                                                         ^
+   = hint: write `access: {}` instead of `public: true`, with `credentials`
+"##,
+    );
+}
+
+#[test]
+fn a_sign_in_elsewhere_comes_back_to_its_own_route_and_ends_no_other_session() {
+    assert_said(
+        r##"listeners: [{ address: 127.0.0.1:0 }]
+store: memory
+realms: { r: {} }
+token-services: { s: { realm: r, issuer: "https://a.example", audience: [a], scopes: { all: every } } }
+providers:
+  p:
+    authorization: https://login.example.com/authorize
+    token: https://login.example.com/token
+    client: { id: portal }
+    judge: s
+apis:
+  a:
+    hosts: ["*"]
+    sign-ins:
+      one: { provider: p, redirect-uri: "https://portal.example.com/back", cookie: one }
+      two: { provider: p, redirect-uri: "https://portal.example.com/back2", cookie: two }
+    access: {}
+    routes:
+      - { path: /in, methods: [GET], public: true, to: { begin-sign-in: one } }
+      - { path: /back, methods: [GET], public: true, to: { finish-sign-in: one } }
+      - { path: /other, methods: [GET], public: true, to: { finish-sign-in: two } }
+      - { path: /out, methods: [POST], credentials: [signed-in: one, bearer: s], to: { end-sign-in: one } }
+"##,
+        r##"
+error[contradiction]: the provider sends browsers back to `/back2`, and they are taken at `/other`
+  --> t.yaml:16:41
+   |
+16 |       two: { provider: p, redirect-uri: "https://portal.example.com/back2", cookie: two }
+   |                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+   = hint: write the path of the route in the URL
+
+error[contradiction]: this ends a session of the sign-in, and callers come by something else here too
+  --> t.yaml:22:101
+   |
+22 |       - { path: /out, methods: [POST], credentials: [signed-in: one, bearer: s], to: { end-sign-in: one } }
+   |                                                                                                     ^^^
+   = hint: give the route `credentials: [signed-in: one]`
+"##,
+    );
+}
+
+#[test]
+fn signed_urls_and_nodes_are_what_they_say() {
+    assert_said(
+        r##"listeners: [{ address: 127.0.0.1:0 }]
+store: memory
+realms: { r: {} }
+token-services: { s: { realm: r, issuer: "https://a.example", audience: [a], scopes: { all: every } } }
+signed-urls:
+  none: { keys: {} }
+  odd: { keys: { "a b": { environment: LONG }, short: { environment: SHORT } } }
+apis:
+  a:
+    hosts: ["*"]
+    credentials: [bearer: s]
+    access: {}
+    routes:
+      - path: /links
+        methods: [POST]
+        credentials: [bearer: s, signed-url: odd]
+        to: { sign-url: { keys: oddd, paths: [], lifetime: 2h, longest: 1h } }
+      - { path: /tokens, methods: [GET, POST], to: { enrolment-tokens: { service: s, scopes: [al], lifetime: 2d, longest: 1d } } }
+      - { path: /join, methods: [POST], public: true, to: { enrol: { service: s } } }
+      - { path: /join2, methods: [POST], to: { enrol: { service: s, token: /token, scopes: [all] } } }
+      - { path: "/nodes/{uuid}", methods: [GET, POST], to: { nodes: { service: s } } }
+"##,
+        r##"
+error[empty-list]: `none` has no key
+ --> t.yaml:6:9
+  |
+6 |   none: { keys: {} }
+  |         ^
+  = hint: write `keys: { k1: { file: FILE } }` with 32 random bytes or more in the file
+
+error[bad-name]: `a b` cannot stand in a URL as it is
+ --> t.yaml:7:18
+  |
+7 |   odd: { keys: { "a b": { environment: LONG }, short: { environment: SHORT } } }
+  |                  ^^^^^
+  = hint: up to 32 letters, digits, `-`, `_` and `.`
+
+error[secret-too-short]: the secret in the environment variable `SHORT` has 6 bytes; it needs at least 32
+ --> t.yaml:7:70
+  |
+7 |   odd: { keys: { "a b": { environment: LONG }, short: { environment: SHORT } } }
+  |                                                                      ^^^^^
+  = hint: make one with `openssl rand -base64 48`
+
+error[unknown-name]: there is no set of keys `oddd`, did you mean `odd`?
+  --> t.yaml:17:33
+   |
+17 |         to: { sign-url: { keys: oddd, paths: [], lifetime: 2h, longest: 1h } }
+   |                                 ^^^^
+   = hint: `signed-urls:` has `none`, `odd`
+
+error[empty-list]: no path may be signed
+  --> t.yaml:17:46
+   |
+17 |         to: { sign-url: { keys: oddd, paths: [], lifetime: 2h, longest: 1h } }
+   |                                              ^
+   = hint: write patterns of routes: `paths: ["/files/{*rest}"]`
+
+error[contradiction]: `lifetime` is longer than `longest`
+  --> t.yaml:17:60
+   |
+17 |         to: { sign-url: { keys: oddd, paths: [], lifetime: 2h, longest: 1h } }
+   |                                                            ^^
+   = hint: lifetime ≤ longest
+
+error[unknown-scope]: the token service `s` has no scope `al`, did you mean `all`?
+  --> t.yaml:18:95
+   |
+18 |       - { path: /tokens, methods: [GET, POST], to: { enrolment-tokens: { service: s, scopes: [al], lifetime: 2d, longest: 1d } } }
+   |                                                                                               ^^
+   = hint: add it to the service's `scopes`
+
+error[contradiction]: `lifetime` is longer than `longest`
+  --> t.yaml:18:110
+   |
+18 |       - { path: /tokens, methods: [GET, POST], to: { enrolment-tokens: { service: s, scopes: [al], lifetime: 2d, longest: 1d } } }
+   |                                                                                                              ^^
+   = hint: lifetime ≤ longest
+
+error[contradiction]: on a public route a node joins by an enrolment token, and nothing says where it stands
+  --> t.yaml:19:68
+   |
+19 |       - { path: /join, methods: [POST], public: true, to: { enrol: { service: s } } }
+   |                                                                    ^
+   = hint: write `token: /token`, or `access: {}` at the route so that the caller lets the node in
+
+error[contradiction]: the caller is known and lets the node in, so no enrolment token is read
+  --> t.yaml:20:76
+   |
+20 |       - { path: /join2, methods: [POST], to: { enrol: { service: s, token: /token, scopes: [all] } } }
+   |                                                                            ^^^^^^
+   = hint: write `public: true` at the route, or remove `token`
+
+error[contradiction]: a node that joins by a token gets the scopes that the token was made with
+  --> t.yaml:20:92
+   |
+20 |       - { path: /join2, methods: [POST], to: { enrol: { service: s, token: /token, scopes: [all] } } }
+   |                                                                                            ^
+   = hint: write `scopes` where enrolment tokens are made
+
+error[contradiction]: the list of nodes is not called by POST
+  --> t.yaml:21:49
+   |
+21 |       - { path: "/nodes/{uuid}", methods: [GET, POST], to: { nodes: { service: s } } }
+   |                                                 ^^^^
+   = hint: write `methods: [GET, HEAD, DELETE]`
+"##,
     );
 }

@@ -18,9 +18,9 @@ pub(in crate::config) struct RawProvider {
     /// Its answers to the browser must say `iss` (RFC 9207). Without it one that says none passes.
     #[schemars(extend("default" = false))]
     pub issuer_in_answers: At<bool>,
-    /// The authorization endpoint, to which browsers are sent.
+    /// The authorization endpoint, to which browsers are sent. `https`, or `http` to a loopback address, as are those that follow.
     pub authorization: At<FetchUrl>,
-    /// The token endpoint. `https`, or `http` to a loopback address, as are those that follow.
+    /// The token endpoint.
     pub token: At<FetchUrl>,
     /// The revocation endpoint (RFC 7009): without it tokens of those who sign out live on there.
     pub revocation: Option<At<FetchUrl>>,

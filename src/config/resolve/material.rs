@@ -167,7 +167,7 @@ pub(super) fn secret(raw: &At<RawSecret>, scope: &mut Scope<'_>) -> Option<Secre
     let (bytes, mark, from) = bytes_of(source, "set it to the secret, at least 32 bytes", scope)?;
     if bytes.len() < SHORTEST_SECRET {
         let message = format!(
-            "the secret in {from} has {} bytes; HS256 needs at least 32",
+            "the secret in {from} has {} bytes; it needs at least 32",
             bytes.len()
         );
         scope.error(

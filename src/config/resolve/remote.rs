@@ -39,8 +39,13 @@ fn provider(
     scope: &mut Scope<'_>,
 ) -> Option<ProviderPlan> {
     let is_danger = raw.danger_plain_http.value;
-    let asked = [Some(&raw.token), raw.revocation.as_ref()];
-    let plain: Vec<&At<FetchUrl>> = (asked.into_iter().flatten())
+    let urls = [
+        Some(&raw.authorization),
+        Some(&raw.token),
+        raw.revocation.as_ref(),
+        raw.end_session.as_ref(),
+    ];
+    let plain: Vec<&At<FetchUrl>> = (urls.into_iter().flatten())
         .filter(|url| url.value.0.scheme_str() == Some("http") && !issuers::is_loopback(&url.value.0))
         .collect();
     for url in &plain {
@@ -48,7 +53,7 @@ fn provider(
             scope.error(
                 "plain-http",
                 url.mark,
-                "a provider is asked by `https`, or by `http` at a loopback address",
+                "a provider is spoken to by `https`, or by `http` at a loopback address",
                 "whoever is on the way could sign in as anybody; `danger_plain_http: true` accepts that",
             );
         }
@@ -221,7 +226,10 @@ fn absolute(at: &At<NonEmpty>, scope: &mut Scope<'_>) {
         scope.error(
             "bad-value",
             at.mark,
-            format!("`{}` is not an absolute URL", at.shown(&at.value.0)),
+            format!(
+                "`{}` is not an absolute URL without a fragment",
+                at.shown(&at.value.0)
+            ),
             "write for example `https://portal.example.com/portal/callback`",
         );
     }
