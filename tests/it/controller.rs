@@ -14,7 +14,7 @@ use crate::support::example::Example;
 use crate::support::upstream::{Seen, Upstream};
 use crate::support::world::{PASSWORD, START, cookie};
 
-const HOST: &str = "controller.test";
+pub const HOST: &str = "controller.test";
 
 /// A controller that keeps pools, and can be asked whether it has started.
 fn controller(has_started: &'static AtomicBool) -> impl Fn(&Seen) -> Option<(u16, Value)> + Send + Sync {
@@ -80,18 +80,26 @@ fn controller(has_started: &'static AtomicBool) -> impl Fn(&Seen) -> Option<(u16
 static STARTED: AtomicBool = AtomicBool::new(true);
 
 async fn start(clock: &Clock) -> Example {
-    let backend = Upstream::behaving("controller", controller(&STARTED)).await;
-    let example = Example::before("avi-controller", HOST, clock.clone(), backend, &[]).await;
+    let example = Example::before("avi-controller", HOST, clock.clone(), backend().await, &[]).await;
+    users(&example).await;
+    example
+}
+
+pub async fn backend() -> Upstream {
+    Upstream::behaving("controller", controller(&STARTED)).await
+}
+
+/// What an operator makes.
+pub async fn users(example: &Example) {
     let tenants =
         json!([{"tenant": "finance", "roles": ["Tenant-Admin"]}, {"tenant": "sales", "roles": ["Operator"]}]);
     let access = json!({"tenants": tenants, "default_tenant": "finance"});
     example.user("controller", "alice", PASSWORD, access).await;
     let sales = json!({"name": "Sales", "uuid": "tenant-sales-uuid"});
     example.operate("PUT", "/v1/customers/sales", &sales).await;
-    example
 }
 
-fn sdk(example: &Example, step: &str, more: &[&str]) -> Option<Driver> {
+pub fn sdk(example: &Example, step: &str, more: &[&str]) -> Option<Driver> {
     let (port, certificate) = (example.secure.port().to_string(), example.certificate());
     let mut arguments = vec![HOST, port.as_str(), certificate.to_str().unwrap(), step];
     arguments.extend(more);

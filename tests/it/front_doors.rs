@@ -12,7 +12,7 @@ use crate::tokens::python_of;
 
 // ---- a provider's api with scripted sign-in
 
-const DOOR: &str = "eu-apigw.central.arubanetworks.com";
+pub const DOOR: &str = "eu-apigw.central.arubanetworks.com";
 const CUSTOMER: &str = "267958b55d5a463e94a302c20f4a0001";
 const TENANT: &str = "267958b55d5a463e94a302c20f4a6b68";
 const OPERATOR_NAME: &str = "operator@msp.example";
@@ -27,18 +27,7 @@ struct Central {
 impl Central {
     async fn start(clock: &Clock) -> Central {
         let example = Example::start("aruba-central", DOOR, clock.clone()).await;
-        let provider = json!({"name": "A provider", "region": "EU-1", "tenants": [{"tenant": TENANT, "roles": ["readonly"]}]});
-        let customer = format!("/v1/customers/{CUSTOMER}");
-        example.operate("PUT", &customer, &provider).await;
-        let access = json!({"customer": CUSTOMER, "roles": ["admin"]});
-        example.user("central", OPERATOR_NAME, PASSWORD, access).await;
-        let (client, secret) = example
-            .application(
-                "central",
-                json!({"name": "Inventory", "owner": OPERATOR_NAME, "customer": CUSTOMER, "scopes": ["all", "read"],
-                    "grants": ["authorization_code", "refresh_token"]}),
-            )
-            .await;
+        let (client, secret) = central_users(&example).await;
         Central {
             example,
             client,
@@ -48,20 +37,46 @@ impl Central {
 
     /// The vendor's SDK, as it is, over TLS at the door of the region.
     fn sdk(&self, folder: &std::path::Path, step: &str) -> Option<Driver> {
-        let certificate = self.example.certificate();
-        Driver::start(
-            "central_sdk.py",
-            &[
-                &self.example.url(),
-                &self.client,
-                &self.secret,
-                CUSTOMER,
-                certificate.to_str().unwrap(),
-                folder.to_str().unwrap(),
-                step,
-            ],
-        )
+        central_sdk(&self.example, (&self.client, &self.secret), folder, step)
     }
+}
+
+/// What an operator makes: the client id and the secret of an application.
+pub async fn central_users(example: &Example) -> (String, String) {
+    let provider = json!({"name": "A provider", "region": "EU-1", "tenants": [{"tenant": TENANT, "roles": ["readonly"]}]});
+    let customer = format!("/v1/customers/{CUSTOMER}");
+    example.operate("PUT", &customer, &provider).await;
+    let access = json!({"customer": CUSTOMER, "roles": ["admin"]});
+    example.user("central", OPERATOR_NAME, PASSWORD, access).await;
+    example
+            .application(
+                "central",
+                json!({"name": "Inventory", "owner": OPERATOR_NAME, "customer": CUSTOMER, "scopes": ["all", "read"],
+                    "grants": ["authorization_code", "refresh_token"]}),
+            )
+            .await
+}
+
+/// The vendor's SDK, as it is, in the name of this application.
+pub fn central_sdk(
+    example: &Example,
+    (client, secret): (&str, &str),
+    folder: &std::path::Path,
+    step: &str,
+) -> Option<Driver> {
+    let certificate = example.certificate();
+    Driver::start(
+        "central_sdk.py",
+        &[
+            &example.url_of(DOOR),
+            client,
+            secret,
+            CUSTOMER,
+            certificate.to_str().unwrap(),
+            folder.to_str().unwrap(),
+            step,
+        ],
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -288,12 +303,16 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
 /// The shipped configuration with an administrator and a user who only reads, as an operator makes them.
 async fn vcenter(clock: &Clock) -> Example {
     let example = Example::start("omivv", "127.0.0.1", clock.clone()).await;
+    vcenter_users(&example).await;
+    example
+}
+
+pub async fn vcenter_users(example: &Example) {
     for (name, role) in [("corp\\admin", "admin"), ("corp\\viewer", "readonly")] {
         example
             .user("vcenter", name, PASSWORD, json!({"roles": [role]}))
             .await;
     }
-    example
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

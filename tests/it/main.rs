@@ -25,6 +25,7 @@ mod elsewhere;
 mod foreign_credentials;
 mod foreign_peers;
 mod forged;
+mod four_front_doors;
 mod front_doors;
 mod hash_password;
 mod hostile;

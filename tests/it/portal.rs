@@ -14,7 +14,7 @@ use crate::support::upstream::Upstream;
 use crate::support::world::PASSWORD;
 use crate::tokens::python;
 
-const HOST: &str = "portal.test";
+pub const HOST: &str = "portal.test";
 const SECRET: &str = "of-forty-characters-as-the-rules-ask-for";
 const USER: &str = "user@customer.example";
 
@@ -25,46 +25,47 @@ struct Portal {
     _process: Driver,
 }
 
-impl Portal {
-    async fn start() -> Option<Portal> {
+/// The other provider, and what the portal is told of it.
+pub struct Foreign {
+    pub provider: String,
+    pub variables: Vec<(&'static str, String)>,
+    pub process: Driver,
+}
+
+impl Foreign {
+    pub async fn start() -> Option<Foreign> {
         let callback = format!("https://{HOST}/portal/ctrcallback");
         let process = Driver::start("provider.py", &["registrar", SECRET, &callback])?;
         let (process, port) = process.next().await;
         let provider = format!("http://127.0.0.1:{port}");
-        let variables = [
+        let variables = vec![
             ("SF_AUTHORIZATION", format!("{provider}/authorize")),
             ("SF_TOKEN", format!("{provider}/token")),
             ("SF_INTROSPECTION", format!("{provider}/introspect")),
             ("SF_ISSUER", provider.clone()),
             ("SF_SECRET", SECRET.to_owned()),
         ];
-        let backend = Upstream::start("portal").await;
-        let example = Example::before("avi-pulse", HOST, Clock::system(), backend, &variables).await;
-        let access = json!({"customer": "acme", "roles": ["customer_users"]});
-        example.user("pulse", USER, PASSWORD, access).await;
-        Some(Portal {
-            example,
+        Some(Foreign {
             provider,
-            _process: process,
+            variables,
+            process,
         })
     }
 }
 
-/// PULSE-01 to PULSE-06, PULSE-08, PULSE-09, PULSE-12, PULSE-17, PULSE-18, PULSE-31 to PULSE-39.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_browser_signs_in_at_either_provider_works_and_signs_out_and_a_provider_that_misbehaves_opens_nothing()
- {
-    if !have("chromium") {
-        return;
-    }
-    let Some(portal) = Portal::start().await else {
-        return;
-    };
+/// What an operator makes.
+pub async fn users(example: &Example) {
+    let access = json!({"customer": "acme", "roles": ["customer_users"]});
+    example.user("pulse", USER, PASSWORD, access).await;
+}
+
+/// A browser does all that there is to do, and says what came of it.
+pub async fn browse(example: &Example, provider: &str) -> Value {
     let python = python().expect("it started the provider");
     let arguments = [
         HOST.to_owned(),
-        portal.example.secure.port().to_string(),
-        portal.provider.clone(),
+        example.secure.port().to_string(),
+        provider.to_owned(),
         USER.to_owned(),
         PASSWORD.to_owned(),
     ];
@@ -80,7 +81,34 @@ async fn a_browser_signs_in_at_either_provider_works_and_signs_out_and_a_provide
     .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{errors}");
-    let did: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+impl Portal {
+    async fn start() -> Option<Portal> {
+        let foreign = Foreign::start().await?;
+        let backend = Upstream::start("portal").await;
+        let example = Example::before("avi-pulse", HOST, Clock::system(), backend, &foreign.variables).await;
+        users(&example).await;
+        Some(Portal {
+            example,
+            provider: foreign.provider,
+            _process: foreign.process,
+        })
+    }
+}
+
+/// PULSE-01 to PULSE-06, PULSE-08, PULSE-09, PULSE-12, PULSE-17, PULSE-18, PULSE-31 to PULSE-39.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_signs_in_at_either_provider_works_and_signs_out_and_a_provider_that_misbehaves_opens_nothing()
+ {
+    if !have("chromium") {
+        return;
+    }
+    let Some(portal) = Portal::start().await else {
+        return;
+    };
+    let did = browse(&portal.example, &portal.provider).await;
 
     // At the portal's own provider.
     assert_eq!(

@@ -129,7 +129,7 @@ fn load(folder: &Path) -> Plan {
         "TLS_KEY" => Some(folder.join("key.pem").display().to_string()),
         "ISSUER" => Some("https://idp.example/".to_owned()),
         "KEYS_URL" => Some("https://idp.example/jwks.json".to_owned()),
-        "ADDRESS" => Some("https://gateway.example".to_owned()),
+        "CENTRAL_ADDRESS" => Some("https://gateway.example".to_owned()),
         "STORE" => Some(folder.join("store.db").display().to_string()),
         "OPERATOR_TOKEN" => Some(folder.join("operator.token").display().to_string()),
         _ => None,

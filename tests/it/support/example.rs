@@ -42,8 +42,21 @@ impl Example {
         backend: Upstream,
         variables: &[(&str, String)],
     ) -> Example {
+        Example::known_as(name, &[host], clock, backend, variables).await
+    }
+
+    /// The same for clients that know it as each of `hosts`, the first before all.
+    pub async fn known_as(
+        name: &str,
+        hosts: &[&str],
+        clock: Clock,
+        backend: Upstream,
+        variables: &[(&str, String)],
+    ) -> Example {
+        let host = hosts[0];
         let folder = tempfile::tempdir().expect("a folder");
-        let certified = rcgen::generate_simple_self_signed(vec![host.to_owned()]).expect("a certificate");
+        let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let certified = rcgen::generate_simple_self_signed(names).expect("a certificate");
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
         write("chain.pem", &certified.cert.pem());
         write("key.pem", &certified.signing_key.serialize_pem());
@@ -86,7 +99,12 @@ impl Example {
 
     /// Where clients find it, with the port that the system chose.
     pub fn url(&self) -> String {
-        format!("https://{}:{}", self.host, self.secure.port())
+        self.url_of(&self.host)
+    }
+
+    /// The same under another of its names.
+    pub fn url_of(&self, host: &str) -> String {
+        format!("https://{host}:{}", self.secure.port())
     }
 
     pub async fn call(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Got {
@@ -166,11 +184,16 @@ fn load(name: &str, host: &str, folder: &Path, backend: &Upstream, variables: &[
         "OPERATOR_TOKEN" => path("operator.token"),
         "STORE" => path("store.db"),
         "KEYS" => path("keys"),
-        "ADDRESS" => Some(format!("https://{host}")),
+        "CONTROLLER_KEYS" => path("controller-keys"),
+        "PORTAL_KEYS" => path("portal-keys"),
+        "VCENTER_KEYS" => path("vcenter-keys"),
+        "ADDRESS" | "CENTRAL_ADDRESS" | "CONTROLLER_ADDRESS" | "PORTAL_ADDRESS" | "VCENTER_ADDRESS" => {
+            Some(format!("https://{host}"))
+        }
         "ISSUER" => Some("https://idp.example/".to_owned()),
         "KEYS_URL" => Some("http://127.0.0.1:9/jwks.json".to_owned()),
-        "BACKEND" => Some(backend.url()),
-        "IDP" => Some(NOWHERE.to_owned()),
+        "CONTROLLER_BACKEND" | "VCENTER_BACKEND" => Some(backend.url()),
+        "PORTAL_IDP" => Some(NOWHERE.to_owned()),
         "PORTAL_SECRET" | "LINKS_KEY" => Some("of-forty-characters-as-the-rules-ask-for".to_owned()),
         "ADMIN_PASSWORD" => Some(hash()),
         _ => None,
