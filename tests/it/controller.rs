@@ -381,6 +381,32 @@ async fn bodies_are_json_and_a_strange_accept_encoding_changes_nothing() {
     );
 }
 
+/// AVI-35 to AVI-39, AVI-41 to AVI-43.
+#[tokio::test]
+async fn what_the_controller_answers_comes_back_as_it_said_it() {
+    let answers = |seen: &Seen| {
+        let status = seen.target.strip_prefix("/api/status/")?.parse().ok()?;
+        Some((status, json!({"said": status})))
+    };
+    let backend = Upstream::behaving("controller", answers).await;
+    let example = Example::before("avi-controller", HOST, Clock::manual(START), backend, &[]).await;
+    let session = sign_in(&example).await;
+    let fields = [("cookie", session.cookies.as_str())];
+    for status in [200, 201, 302, 400, 401, 403, 404, 405, 409, 500, 502, 503] {
+        let got = example
+            .call("GET", &format!("/api/status/{status}"), &fields, "")
+            .await;
+        assert_eq!(
+            (got.status.as_u16(), got.json()),
+            (status, json!({"said": status}))
+        );
+    }
+    assert_eq!(
+        example.call("GET", "/api/status/204", &fields, "").await.status,
+        204
+    );
+}
+
 /// AVI-45 to AVI-57: queries go on byte for byte.
 #[tokio::test]
 async fn queries_go_on_byte_for_byte() {

@@ -79,6 +79,7 @@ pub fn central_sdk(
     )
 }
 
+/// ARUBA-04, ARUBA-05, ARUBA-19, ARUBA-53, ARUBA-56, ARUBA-101 to ARUBA-105.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_signs_in_calls_and_refreshes_when_its_token_has_expired() {
     let clock = Clock::manual(START);
@@ -110,6 +111,7 @@ async fn the_sdk_signs_in_calls_and_refreshes_when_its_token_has_expired() {
     );
 }
 
+/// ARUBA-58 to ARUBA-62, ARUBA-76.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_recovers_from_429_and_acts_on_its_tenants_alone() {
     let central = Central::start(&Clock::system()).await;
@@ -141,6 +143,8 @@ async fn the_sdk_recovers_from_429_and_acts_on_its_tenants_alone() {
     assert_eq!(on_tenant.only("x-customer-id"), CUSTOMER, "the provider pays");
 }
 
+/// ARUBA-64 to ARUBA-67, ARUBA-69 to ARUBA-73, ARUBA-75 to ARUBA-81, ARUBA-83 to ARUBA-90, ARUBA-93, ARUBA-94, ARUBA-97, ARUBA-99,
+/// ARUBA-106.
 #[tokio::test]
 async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     let clock = Clock::manual(START);
@@ -298,6 +302,230 @@ async fn the_steps_make_codes_clients_and_tokens_and_take_them_back() {
     assert_eq!(call(bearer).await.status, 401);
 }
 
+/// ARUBA-68, ARUBA-74, ARUBA-82, ARUBA-91, ARUBA-92, ARUBA-95, ARUBA-96, ARUBA-98, ARUBA-100, ARUBA-102, ARUBA-103, ARUBA-104,
+/// ARUBA-128.
+#[tokio::test]
+async fn the_steps_refuse_in_the_words_of_the_guide_and_their_codes_end_after_five_minutes() {
+    let clock = Clock::manual(START);
+    let central = Central::start(&clock).await;
+    let (client, secret) = (central.client.as_str(), central.secret.as_str());
+    // ARUBA-98: both are hexadecimal, and ARUBA-128: an operator has handed them out.
+    for text in [client, secret] {
+        assert!(
+            text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{text}"
+        );
+    }
+    let address = central.example.plain;
+    let post = async |target: &str, fields: &[(&str, &str)], body: &str| {
+        send(address, request("POST", DOOR, target, fields, body)).await
+    };
+    let json_body = ("content-type", "application/json");
+    let steps = "/oauth2/authorize/central/api";
+    let extra = |text: &serde_json::Value| text["extra"] == json!({}) && text["message"].is_string();
+    let right = json!({"username": OPERATOR_NAME, "password": PASSWORD}).to_string();
+    let got = post(&format!("{steps}/login?client_id={client}"), &[json_body], "{").await;
+    assert_eq!(
+        (got.status.as_u16(), extra(&got.json())),
+        (400, true),
+        "{}",
+        got.text()
+    );
+    let got = post(&format!("{steps}/login?client_id=nobody"), &[json_body], &right).await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()),
+        (401, json!({"message": "Auth failure", "status": false}))
+    );
+    clock.advance(std::time::Duration::from_secs(1));
+    let got = post(&format!("{steps}/login?client_id={client}"), &[json_body], &right).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let session = format!("session={}", cookie(&got, "session"));
+    let csrf = cookie(&got, "csrftoken");
+    let fields = [
+        json_body,
+        ("cookie", session.as_str()),
+        ("x-csrf-token", csrf.as_str()),
+    ];
+    let own = json!({"customer_id": CUSTOMER}).to_string();
+    let second = format!("{steps}?client_id={client}&response_type=code&scope=all");
+    // A step refuses what it cannot read, and counts it.
+    let got = post(&second, &fields, "[]").await;
+    assert_eq!(
+        (got.status.as_u16(), extra(&got.json())),
+        (400, true),
+        "{}",
+        got.text()
+    );
+    for step in [&second, &format!("{steps}/client_credentials?client_id={client}")] {
+        let got = post(step, &fields, &own).await;
+        let got = if got.status == 429 {
+            got
+        } else {
+            post(step, &fields, &own).await
+        };
+        assert_eq!(
+            (got.status.as_u16(), got.json()),
+            (429, json!({"message": "API rate limit exceeded"})),
+            "{step}"
+        );
+    }
+    let code = async || {
+        clock.advance(std::time::Duration::from_secs(1));
+        let got = post(&second, &fields, &own).await;
+        got.json()["auth_code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{}", got.text()))
+            .to_owned()
+    };
+    let exchange = async |rest: &str| {
+        clock.advance(std::time::Duration::from_secs(1));
+        post(
+            &format!("/oauth2/token?client_id={client}&client_secret={secret}&{rest}"),
+            &[],
+            "",
+        )
+        .await
+    };
+    // Another redirect URI than the one of the registration: it has none.
+    let late = code().await;
+    let got = exchange(&format!(
+        "grant_type=authorization_code&code={late}&redirect_uri=https%3A%2F%2Fevil.example%2F"
+    ))
+    .await;
+    assert_eq!(got.status, 400, "{}", got.text());
+    let late = code().await;
+    clock.advance(std::time::Duration::from_secs(300));
+    let got = exchange(&format!("grant_type=authorization_code&code={late}")).await;
+    assert_eq!(
+        (got.status.as_u16(), got.json()["error"].as_str()),
+        (400, Some("invalid_grant")),
+        "{}",
+        got.text()
+    );
+    let in_time = code().await;
+    clock.advance(std::time::Duration::from_secs(297));
+    let tokens = exchange(&format!("grant_type=authorization_code&code={in_time}"))
+        .await
+        .json();
+    assert_eq!(
+        (&tokens["token_type"], &tokens["expires_in"]),
+        (&json!("bearer"), &json!(7200)),
+        "{tokens}"
+    );
+    // ARUBA-103, 104: another access token without the steps, for the application that it was granted to and for no other.
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let (other, other_secret) = central
+        .example
+        .application(
+            "central",
+            json!({"name": "Other", "scopes": ["all"], "grants": ["refresh_token"]}),
+        )
+        .await;
+    let got = post(
+        &format!("/oauth2/token?client_id={other}&client_secret={other_secret}&grant_type=refresh_token&refresh_token={refresh}"),
+        &[],
+        "",
+    )
+    .await;
+    assert_eq!(got.json()["error"], "invalid_grant", "{}", got.text());
+    let got = exchange(&format!("grant_type=refresh_token&refresh_token={refresh}")).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_ne!(got.json()["refresh_token"], tokens["refresh_token"]);
+}
+
+/// ARUBA-01, ARUBA-02, ARUBA-03, ARUBA-07 to 10, ARUBA-20, ARUBA-21, ARUBA-54, ARUBA-55, ARUBA-57, ARUBA-63, ARUBA-108, ARUBA-110 to 126.
+#[tokio::test]
+async fn each_family_of_the_api_is_behind_the_one_door_and_answers_are_the_backends_own() {
+    let clock = Clock::manual(START);
+    let central = Central::start(&clock).await;
+    let made = central
+        .example
+        .operate(
+            "POST",
+            "/v1/realms/central/tokens",
+            &json!({"user": OPERATOR_NAME, "application": central.client, "scopes": ["all"]}),
+        )
+        .await;
+    let bearer = format!("Bearer {}", made["token"].as_str().expect("a token"));
+    let fields = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    for path in [
+        "/monitoring/v1/aps",
+        "/configuration/v2/groups",
+        "/apprf/v1/topstats",
+        "/guest/v1/portals",
+        "/msp_api/v1/resource",
+        "/platform/rbac/v1/users",
+        "/auditlogs/v1/events",
+        "/platform/device_inventory/v1/devices",
+        "/platform/licensing/v1/subscriptions",
+        "/presence/v3/analytics/trends",
+        "/device_management/v1/device/x/action/reboot",
+        "/firmware/v1/status",
+        "/troubleshooting/v1/commands",
+        "/notifications/v1",
+        "/ucc/v1/SessionSummary",
+        "/reports/CUSTOMER/configured",
+        "/wan_health/v1/policy",
+        "/branchhealth/v1/site",
+        "/webhooks/v1/w/token",
+        "/visualrf_api/v1/campus",
+        "/dps/v1/policies",
+        "/central/v2/sites",
+    ] {
+        for method in ["GET", "POST", "PUT", "DELETE"] {
+            clock.advance(std::time::Duration::from_secs(1));
+            let got = central
+                .example
+                .call(method, &format!("{path}?q=a%2Cb"), &fields, "")
+                .await;
+            assert_eq!(got.status, 200, "{method} {path}: {}", got.text());
+            let seen = central.example.backend.seen().pop().unwrap();
+            assert_eq!(
+                (seen.method.as_str(), seen.target.as_str()),
+                (method, format!("{path}?q=a%2Cb").as_str())
+            );
+            assert_eq!(seen.only("x-customer-id"), CUSTOMER);
+            assert_eq!(
+                got.json()["served_by"],
+                "backend",
+                "as the backend said it: {}",
+                got.text()
+            );
+            assert_eq!(got.header("content-type"), Some("application/json"));
+        }
+    }
+    clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(
+        central
+            .example
+            .call("GET", "/swagger/central", &fields, "")
+            .await
+            .status,
+        200
+    );
+    let calls = central.example.backend.seen().len();
+    assert_eq!(
+        central
+            .example
+            .call("GET", "/monitoring/v1/aps", &[], "")
+            .await
+            .status,
+        401
+    );
+    assert_eq!(
+        central
+            .example
+            .call("GET", "/unknown/v1/x", &fields, "")
+            .await
+            .status,
+        404
+    );
+    assert_eq!(central.example.backend.seen().len(), calls);
+}
+
 // ---- a login that gives a signed token
 
 /// The shipped configuration with an administrator and a user who only reads, as an operator makes them.
@@ -315,6 +543,7 @@ pub async fn vcenter_users(example: &Example) {
     }
 }
 
+/// OMIVV-02, OMIVV-04 to OMIVV-08, OMIVV-10, OMIVV-12 to OMIVV-15, OMIVV-17 to OMIVV-19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_printed_sample_logs_in_calls_and_logs_off() {
     let example = vcenter(&Clock::manual(START)).await;
@@ -348,6 +577,82 @@ async fn the_printed_sample_logs_in_calls_and_logs_off() {
     assert_eq!(did["login"], 403, "read-only users are refused: {did}");
 }
 
+/// OMIVV-01, OMIVV-03, OMIVV-09, OMIVV-11, OMIVV-12, OMIVV-13, OMIVV-16.
+#[tokio::test]
+async fn nothing_of_the_authentication_service_reaches_the_server_behind_and_refusals_have_code_and_message()
+{
+    let example = vcenter(&Clock::manual(START)).await;
+    let services = "/Spectre/api/rest/v1/Services";
+    let authentication = format!("{services}/AuthenticationService");
+    let media = [("content-type", "application/json")];
+    let login = async |body: serde_json::Value| {
+        let target = format!("{authentication}/login");
+        example.call("POST", &target, &media, &body.to_string()).await
+    };
+    let credentials = |user: &str, password: &str| json!({"apiUserCredential": {"username": user, "domain": "corp", "password": password}});
+    let said = |got: &crate::support::client::Got| {
+        let body = got.json();
+        assert!(
+            body["errorCode"].is_string() && body["message"].as_str().is_some_and(|text| !text.is_empty()),
+            "{}",
+            got.text()
+        );
+        got.status.as_u16()
+    };
+    for (body, status) in [
+        (json!({}), 400),
+        (
+            json!({"apiUserCredential": {"username": "admin", "domain": "corp"}}),
+            400,
+        ),
+        (credentials("admin", "wrong"), 401),
+        (credentials("nobody", PASSWORD), 401),
+        (credentials("viewer", PASSWORD), 403),
+    ] {
+        assert_eq!(said(&login(body.clone()).await), status, "{body}");
+    }
+    let own = format!("{services}/PluginProfileService/Profiles");
+    for fields in [
+        &[][..],
+        &[("authorization", "Bearer a.b.c")],
+        &[("authorization", "Basic YTpi")],
+    ] {
+        assert_eq!(
+            said(&example.call("GET", &own, fields, "").await),
+            401,
+            "{fields:?}"
+        );
+    }
+    assert!(example.backend.seen().is_empty(), "nobody has got in");
+    let token = login(credentials("admin", PASSWORD)).await.json()["accessToken"].clone();
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let fields = [("authorization", bearer.as_str())];
+    assert_eq!(example.call("GET", &own, &fields, "").await.status, 200);
+    for (method, rest) in [
+        ("GET", "login"),
+        ("GET", "logoff"),
+        ("POST", "other"),
+        ("GET", "login/x"),
+    ] {
+        let got = example
+            .call(method, &format!("{authentication}/{rest}"), &fields, "")
+            .await;
+        assert!(got.status.is_client_error(), "{method} {rest}: {}", got.status);
+    }
+    let got = example
+        .call("POST", &format!("{authentication}/logoff"), &fields, "")
+        .await;
+    assert_eq!(got.status, 200);
+    let seen: Vec<String> = example
+        .backend
+        .seen()
+        .iter()
+        .map(|seen| seen.target.clone())
+        .collect();
+    assert_eq!(seen, [own]);
+}
+
+/// OMIVV-18, OMIVV-20 to OMIVV-24.
 #[tokio::test]
 async fn a_lockout_stops_signed_tokens_and_lets_them_work_again_until_they_expire() {
     let clock = Clock::manual(START);

@@ -11,7 +11,7 @@ use crate::support::client::{Got, request, send};
 use crate::support::driver::Driver;
 use crate::support::example::Example;
 use crate::support::upstream::Upstream;
-use crate::support::world::PASSWORD;
+use crate::support::world::{OPERATOR, PASSWORD, cookie, cookies};
 use crate::tokens::python;
 
 pub const HOST: &str = "portal.test";
@@ -263,4 +263,155 @@ async fn the_portal_tells_the_status_of_its_services_and_lets_nobody_in_without_
         assert_eq!(get(target, &[]).await.status, 401, "{target}");
     }
     assert!(portal.example.backend.seen().is_empty());
+}
+
+/// PULSE-13 to PULSE-16, PULSE-21 to PULSE-23.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_has_an_e_mail_address_a_password_and_an_approval_before_it_is_worth_anything() {
+    let Some(portal) = Portal::start().await else {
+        return;
+    };
+    let example = &portal.example;
+    let operate = async |method: &str, target: &str, body: Value| {
+        let bearer = format!("Bearer {OPERATOR}");
+        let fields = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        send(
+            example.admin,
+            request(method, "admin", target, &fields, &body.to_string()),
+        )
+        .await
+    };
+    let users = "/v1/realms/pulse/users";
+    // Nobody but an operator makes accounts, and the name is an e-mail address.
+    let got = send(
+        example.admin,
+        request(
+            "POST",
+            "admin",
+            users,
+            &[("content-type", "application/json")],
+            "{}",
+        ),
+    )
+    .await;
+    assert_eq!(got.status, 401);
+    for name in ["carol", "carol@", "@customer.example", "carol@customer example"] {
+        let got = operate("POST", users, json!({"name": name})).await;
+        assert_eq!(got.status, 400, "{name}: {}", got.text());
+    }
+    let access = |role: &str| json!({"customer": "acme", "roles": [role]});
+    let carol = json!({"name": "Carol@Customer.example", "access": access("customer_admin")});
+    assert_eq!(operate("POST", users, carol).await.status, 201);
+    let account = format!("{users}/carol@customer.example");
+    let state = async || operate("GET", &account, Value::Null).await.json()["state"].clone();
+    let call = async |session: &str, target: &str| {
+        let cookie = format!("portal={session}");
+        example
+            .call("GET", target, &[("cookie", &cookie)], "")
+            .await
+            .status
+            .as_u16()
+    };
+    assert_eq!(state().await, "pending");
+    assert_eq!(
+        signed_in(example, "carol@customer.example").await,
+        None,
+        "it has no password"
+    );
+    let password = operate(
+        "PUT",
+        &format!("{account}/password"),
+        json!({"password": PASSWORD}),
+    )
+    .await;
+    assert_eq!(password.status, 204);
+    assert_eq!(state().await, "activated");
+    assert_eq!(
+        signed_in(example, "carol@customer.example").await,
+        None,
+        "nobody has approved it"
+    );
+    let put = async |state: &str| {
+        operate("PUT", &format!("{account}/state"), json!({"state": state}))
+            .await
+            .status
+    };
+    assert_eq!(put("active").await, 204);
+    let session = signed_in(example, "carol@customer.example")
+        .await
+        .expect("it is active");
+    assert_eq!(
+        call(&session, "/portal/users/x").await,
+        200,
+        "an administrator's page"
+    );
+    assert_eq!(put("disabled").await, 204);
+    assert_eq!(
+        call(&session, "/portal/users/x").await,
+        401,
+        "from the next call on"
+    );
+    // One that is turned down, and one with a role that the portal does not know.
+    let dave = json!({"name": "dave@customer.example", "access": access("customer_users")});
+    assert_eq!(operate("POST", users, dave).await.status, 201);
+    for (what, body) in [
+        ("password", json!({"password": PASSWORD})),
+        ("state", json!({"state": "rejected"})),
+    ] {
+        let target = format!("{users}/dave@customer.example/{what}");
+        assert_eq!(operate("PUT", &target, body).await.status, 204, "{what}");
+    }
+    assert_eq!(signed_in(example, "dave@customer.example").await, None);
+    // An operator who sets the password has approved.
+    let erin = json!({"name": "erin@customer.example", "password": PASSWORD, "access": access("auditor")});
+    assert_eq!(operate("POST", users, erin).await.status, 201);
+    let session = signed_in(example, "erin@customer.example")
+        .await
+        .expect("it is active");
+    assert_eq!(
+        call(&session, "/portal/cases/1").await,
+        403,
+        "two roles, and no third"
+    );
+}
+
+/// What a browser would do at the portal's own provider, without one: the session, if there is one.
+async fn signed_in(example: &Example, name: &str) -> Option<String> {
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let begun = example.call("GET", "/portal/login", &[], "").await;
+    let path = |to: &str| to.trim_start_matches(&format!("https://{HOST}")).to_owned();
+    let there = path(begun.header("location").expect("the way to the provider"));
+    let (name_of_way, value) = cookies(&begun).remove(0);
+    let way = format!("{name_of_way}={}", value.split(';').next().unwrap_or_default());
+    let body = format!(
+        "step=sign-in&username={}&password={}",
+        name.replace('@', "%40"),
+        PASSWORD.replace(' ', "+")
+    );
+    let got = example.call("POST", &there, &[form], &body).await;
+    if got.status != 303 {
+        return None;
+    }
+    let there_signed_in = format!("idp={}", cookie(&got, "idp"));
+    let page = example
+        .call("GET", &there, &[("cookie", &there_signed_in)], "")
+        .await
+        .text();
+    let proof = page
+        .split("name=\"proof\" value=\"")
+        .nth(1)?
+        .split('"')
+        .next()?
+        .to_owned();
+    let body = format!("step=consent&decision=allow&proof={proof}");
+    let got = example
+        .call("POST", &there, &[form, ("cookie", &there_signed_in)], &body)
+        .await;
+    let back = path(got.header("location").expect("the way back"));
+    let got = example.call("GET", &back, &[("cookie", way.as_str())], "").await;
+    assert_eq!(got.status, 303, "{}", got.text());
+    Some(cookie(&got, "portal"))
 }
