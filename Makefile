@@ -68,6 +68,13 @@ test: need-rust setup ## everything: formatting, lints, all tests; installs what
 	fi
 	$(CARGO) test --quiet --locked --doc
 
+.PHONY: requirements
+requirements: need-rust setup ## docs/requirements.md anew: what the front doors have to do, the tests that show it, what became of them
+	@$(CARGO) nextest --version >/dev/null 2>&1 || { echo "cargo-nextest is missing: cargo install --locked cargo-nextest" >&2; exit 1; }
+	@# A test that fails stands in the page as failed, which the next line then refuses.
+	-$(CARGO) nextest run --locked --no-fail-fast -E 'not binary(requirements)'
+	REQUIREMENTS=write $(CARGO) test --quiet --locked --test requirements
+
 .PHONY: fuzz-smoke
 fuzz-smoke: need-rust ## each fuzz target for FUZZ_SECONDS (30); without cargo-fuzz the property tests, longer
 	@CARGO="$(CARGO)" fuzz/smoke $(FUZZ_SECONDS)

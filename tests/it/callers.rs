@@ -340,6 +340,7 @@ fn basic(name: &str, password: &str) -> String {
     )
 }
 
+/// ARUBA-52.
 #[tokio::test]
 async fn the_backend_learns_who_calls_and_never_by_which_secret() {
     for world in World::both().await {

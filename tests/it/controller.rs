@@ -140,7 +140,7 @@ async fn the_sdk_signs_in_makes_reads_changes_and_deletes_objects_and_pages_thro
     assert_eq!(sign_ins, 0, "the sign-in never reaches the controller");
 }
 
-/// AVI-06, AVI-21 to AVI-28, SCT-02, SCT-03.
+/// AVI-06, AVI-21 to AVI-28, SCT-02, SCT-03, PULSE-19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_switches_tenants_by_name_and_uuid_and_is_refused_where_it_has_no_role() {
     let example = start(&Clock::system()).await;
@@ -181,7 +181,7 @@ async fn the_sdk_switches_tenants_by_name_and_uuid_and_is_refused_where_it_has_n
     assert_eq!(later, json!({"admin_later": 200, "admin_later_by_uuid": 200}));
 }
 
-/// AVI-02, AVI-03, SCT-04.
+/// AVI-02 to AVI-05, SCT-04, SCT-05: the value goes on, so that the controller can answer by it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_is_told_invalid_version_for_one_that_is_newer_than_the_controller() {
     let example = start(&Clock::system()).await;
@@ -434,7 +434,7 @@ async fn queries_go_on_byte_for_byte() {
     }
 }
 
-/// SCT-01 to SCT-07, SCT-09 to SCT-12, SCT-14 to SCT-17.
+/// SCT-01 to SCT-04, SCT-07, SCT-09 to SCT-12, SCT-14 to SCT-17.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_makes_a_token_a_node_joins_by_it_once_and_calls_as_itself() {
     let clock = Clock::manual(START);

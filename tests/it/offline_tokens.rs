@@ -94,6 +94,7 @@ async fn an_operator_makes_a_token_for_a_user_and_ends_it_before_the_next_call_a
     assert!(audit.contains(&id) && audit.contains("operator:admin"), "{audit}");
 }
 
+/// ARUBA-44, ARUBA-45, ARUBA-127.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_revoked_by_id_by_user_and_by_application() {
     let world = World::with_routes(ROUTES).await;

@@ -18,6 +18,7 @@ const ROUTES: &str = r#"
         to: { backend: backend }
 "#;
 
+/// PULSE-14.
 #[tokio::test]
 async fn probes_ask_nobody_and_everything_else_asks_for_the_token() {
     let world = World::with_routes(ROUTES).await;
@@ -55,7 +56,7 @@ async fn a_user_is_created_approved_disabled_and_deleted() {
     assert_eq!(world.operate("POST", users, Some(&carol)).await.status, 409);
     let of_the_file = json!({"name": "alice"});
     assert_eq!(world.operate("POST", users, Some(&of_the_file)).await.status, 409);
-    // PULSE-13 to 23: the password activates, an operator approves.
+    // PULSE-13, PULSE-21, PULSE-22, PULSE-23: the password activates, an operator approves.
     assert_eq!(world.sign_in("carol", PASSWORD).await.status, 401);
     let password = json!({"password": PASSWORD});
     assert_eq!(
@@ -124,6 +125,7 @@ async fn a_user_is_created_approved_disabled_and_deleted() {
     );
 }
 
+/// ARUBA-37, ARUBA-43.
 #[tokio::test]
 async fn the_token_list_shows_no_token_and_a_revoked_one_is_refused_at_once() {
     let world = World::with_routes(ROUTES).await;
@@ -147,6 +149,10 @@ async fn the_token_list_shows_no_token_and_a_revoked_one_is_refused_at_once() {
     let listed: Value = listed.json();
     let id = listed["items"][0]["id"].as_str().unwrap();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    for member in ["user", "generated_at", "expires_at"] {
+        assert!(!listed["items"][0][member].is_null(), "{member}: {listed}");
+    }
+    assert!(listed["items"][0].get("application").is_some(), "{listed}");
     assert_eq!(
         world
             .operate("DELETE", &format!("/v1/realms/staff/tokens/{id}"), None)
@@ -178,6 +184,7 @@ async fn the_token_list_shows_no_token_and_a_revoked_one_is_refused_at_once() {
     );
 }
 
+/// ARUBA-35, ARUBA-36, ARUBA-38, ARUBA-42, ARUBA-128.
 #[tokio::test]
 async fn an_application_shows_its_secret_once() {
     let world = World::with_routes(ROUTES).await;
@@ -193,6 +200,9 @@ async fn an_application_shows_its_secret_once() {
     let (id, secret) = (id.as_str().unwrap(), secret.as_str().unwrap().to_owned());
     let shown = world.operate("GET", &format!("{applications}/{id}"), None).await;
     assert!(!shown.text().contains(&secret));
+    for member in ["name", "client_id", "redirect_uris", "owner", "created_at"] {
+        assert!(!shown.json()[member].is_null(), "{member}: {}", shown.text());
+    }
     let rotated = world
         .operate("POST", &format!("{applications}/{id}/secret"), None)
         .await

@@ -51,6 +51,7 @@ async fn an_api_may_have_an_answer_of_its_own() {
     assert_eq!(tokens.as_object().unwrap().len(), 5);
 }
 
+/// PULSE-07.
 #[tokio::test]
 async fn rfc_6749_4_1_2_a_code_is_used_once_and_a_second_use_revokes_what_came_of_it() {
     for format in BOTH {
@@ -79,6 +80,7 @@ async fn rfc_6749_4_1_2_a_code_is_used_once_and_a_second_use_revokes_what_came_o
     }
 }
 
+/// PULSE-07.
 #[tokio::test]
 async fn rfc_6749_4_1_2_a_code_is_good_for_its_time_and_for_its_client() {
     let world = World::new().await;
@@ -103,6 +105,7 @@ async fn rfc_6749_4_1_2_a_code_is_good_for_its_time_and_for_its_client() {
     world.token(WEB, &[CODE]).await.is("invalid_request", 400);
 }
 
+/// ARUBA-100.
 #[tokio::test]
 async fn rfc_6749_4_1_3_the_redirect_uri_is_the_one_of_the_authorization_request() {
     let world = World::new().await;
