@@ -22,6 +22,8 @@ mod log;
 mod nodes;
 #[path = "store_contract/refresh.rs"]
 mod refresh;
+#[path = "store_contract/remotes.rs"]
+mod remotes;
 #[path = "store_contract/sessions.rs"]
 mod sessions;
 #[path = "store_contract/sweep.rs"]
@@ -67,6 +69,13 @@ contract! {
         an_ordinary_application_of_a_nodes_name_is_not_replaced,
         the_use_of_a_node_is_noted,
         tokens_that_are_over_and_unused_are_swept,
+    }
+    remotes {
+        one_that_is_used_holds_until_its_end_and_one_that_is_not_ends_before,
+        an_id_is_taken_once,
+        other_tokens_take_the_place_of_the_old_and_whoever_remembers_it_is_told,
+        it_is_ended_once_and_whoever_remembers_it_is_told,
+        those_that_have_ended_are_swept,
     }
     users {
         a_name_is_taken_once_in_a_realm,
