@@ -40,9 +40,47 @@ const ROUTES: &str = r#"
       - path: /logout
         methods: [POST]
         to: { sign-out: {} }
+      - { path: /there, methods: [GET], public: true, to: { begin-sign-in: elsewhere } }
+      - { path: /back, methods: [GET], public: true, to: { finish-sign-in: elsewhere } }
+      - { path: /out, methods: [POST], credentials: [signed-in: elsewhere], to: { end-sign-in: elsewhere } }
+      - { path: "/cases/{*rest}", credentials: [signed-in: elsewhere], to: { backend: backend } }
+      - { path: /letters, methods: [GET, POST], to: { enrolment-tokens: { service: staff, scopes: [read] } } }
+      - { path: /join, methods: [POST], public: true, to: { enrol: { service: staff, token: /token } } }
+      - { path: /links, methods: [POST], to: { sign-url: { keys: links, paths: ["/files/{*rest}"] } } }
+      - { path: "/files/{*rest}", methods: [GET], credentials: [signed-url: links], to: { backend: backend } }
       - path: /{*rest}
         to: { backend: backend }
 "#;
+
+/// Another provider, and what signs links. `PROVIDER` and `FOLDER` are put in.
+const ELSEWHERE: &str = r#"
+introspections:
+  elsewhere:
+    url: PROVIDER/introspect
+    client: { id: portal, secret: { file: FOLDER/provider.secret } }
+    claims: { customer: customer }
+providers:
+  elsewhere:
+    authorization: https://idp.test/authorize
+    token: PROVIDER/token
+    revocation: PROVIDER/revoke
+    client: { id: portal, secret: { file: FOLDER/provider.secret } }
+    judge: elsewhere
+signed-urls:
+  links: { keys: { k1: { file: FOLDER/links.key } } }
+"#;
+const SIGN_INS: &str = r#"
+    sign-ins:
+      elsewhere:
+        provider: elsewhere
+        redirect-uri: https://api.test/back
+        cookie: elsewhere
+        csrf: { cookie: elsewherecsrf, headers: [X-CSRF] }
+        forwards-token: true
+    routes:
+"#;
+const PROVIDER_SECRET: &str = "canary-provider-secret-of-32-characters";
+const LINKS_KEY: &str = "canary-links-key-of-more-than-32-characters";
 
 const CLIENT_SECRET: &str = "the secret of app1";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -123,7 +161,32 @@ fn field(got: &Got, name: &str) -> String {
         .to_owned()
 }
 
-fn start(folder: &Path, backend: &Upstream) -> Process {
+/// A provider that gives the tokens out and vouches for the second of them.
+async fn provider() -> Upstream {
+    let tokens = std::sync::atomic::AtomicU32::new(0);
+    Upstream::behaving("provider", move |seen| {
+        Some(match seen.target.as_str() {
+            "/token" => {
+                let number = tokens.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+                let text = |what: &str| format!("canary-{what}-of-the-provider-{number}");
+                (
+                    200,
+                    json!({"access_token": text("access"), "refresh_token": text("refresh"), "token_type": "Bearer",
+                        // At once: the next call refreshes it.
+                        "expires_in": if number == 1 { 1 } else { 3600 }}),
+                )
+            }
+            "/introspect" => (
+                200,
+                json!({"active": true, "sub": "u1", "customer": "acme", "exp": 4_000_000_000_u64}),
+            ),
+            _ => (200, json!({})),
+        })
+    })
+    .await
+}
+
+fn start(folder: &Path, backend: &Upstream, provider: &Upstream) -> Process {
     let store = format!("{{ sqlite: {}/store.db }}", folder.display());
     let telemetry = format!(
         "telemetry: {{ log: {{ level: trace }}, access-log: {{ file: {}/access.log }} }}\n",
@@ -132,7 +195,14 @@ fn start(folder: &Path, backend: &Upstream) -> Process {
     let text = config(backend, &store, ROUTES).replace(
         "authorization-code, refresh-token",
         "authorization-code, token-exchange, refresh-token",
-    ) + &telemetry;
+    );
+    let text = text.replace("\n    routes:\n", SIGN_INS)
+        + &ELSEWHERE
+            .replace("PROVIDER", &provider.url())
+            .replace("FOLDER", &folder.display().to_string())
+        + &telemetry;
+    std::fs::write(folder.join("provider.secret"), PROVIDER_SECRET).unwrap();
+    std::fs::write(folder.join("links.key"), LINKS_KEY).unwrap();
     let file = folder.join("tollgate.yaml");
     std::fs::write(&file, text).unwrap();
     Process::start(&file)
@@ -142,8 +212,9 @@ fn start(folder: &Path, backend: &Upstream) -> Process {
 async fn no_secret_is_in_logs_metrics_listings_refusals_or_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let backend = Upstream::start("backend").await;
+    let provider = provider().await;
     let mut search = Search {
-        process: start(folder.path(), &backend),
+        process: start(folder.path(), &backend, &provider),
         secrets: BTreeMap::new(),
         places: Vec::new(),
     };
@@ -156,6 +227,8 @@ async fn no_secret_is_in_logs_metrics_listings_refusals_or_the_store() {
     let session = signs_in(&mut search).await;
     let tokens = gets_tokens(&mut search, &session).await;
     uses_them_wrongly(&mut search, &session, &tokens).await;
+    signs_in_elsewhere(&mut search).await;
+    lets_a_node_in_and_makes_a_link(&mut search).await;
     is_administered(&mut search).await;
 
     // Everything that is written anywhere.
@@ -169,7 +242,8 @@ async fn no_secret_is_in_logs_metrics_listings_refusals_or_the_store() {
     let mut files = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().unwrap() != "tollgate.yaml" {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !["tollgate.yaml", "provider.secret", "links.key"].contains(&name.as_str()) {
             files += 1;
             search
                 .places
@@ -372,6 +446,89 @@ async fn uses_them_wrongly(search: &mut Search, session: &Session, tokens: &Toke
     assert!(got.status.is_success(), "{}", got.text());
     let fields = [("cookie", session.cookies.as_str())];
     search.refused("GET", "/x", &fields, "").await;
+}
+
+async fn signs_in_elsewhere(search: &mut Search) {
+    search.secret("the secret at the provider", PROVIDER_SECRET);
+    search.secret(
+        "its Basic form",
+        &STANDARD.encode(format!("portal:{PROVIDER_SECRET}")),
+    );
+    for number in [1, 2] {
+        for what in ["access", "refresh"] {
+            let text = format!("canary-{what}-of-the-provider-{number}");
+            search.secret(&format!("{what} token {number} of the provider"), &text);
+        }
+    }
+    let begun = send(search.process.address, get("api.test", "/there", &[])).await;
+    assert_eq!(begun.status, 302, "{}", begun.text());
+    let (name, way) = crate::support::world::cookies(&begun).remove(0);
+    let way = search.secret("a sign-in under way", &way);
+    let to = begun.header("location").unwrap().to_owned();
+    let state = to.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let state = search.secret("its state", state);
+    let code = search.secret("a code of the provider", "canary-code-of-the-provider");
+    let cookie_of_way = format!("{name}={way}");
+    let wrong = format!("/back?code={code}&state={}", "canary-wrong-state");
+    search
+        .refused("GET", &wrong, &[("cookie", &cookie_of_way)], "")
+        .await;
+    let back = format!("/back?code={code}&state={state}");
+    let fields = [("cookie", cookie_of_way.as_str())];
+    let got = send(search.process.address, get("api.test", &back, &fields)).await;
+    assert_eq!(got.status, 303, "{}", got.text());
+    let id = search.secret("a session over a provider's token", &cookie(&got, "elsewhere"));
+    let csrf = search.secret("its CSRF value", &cookie(&got, "elsewherecsrf"));
+    let session = format!("elsewhere={id}; elsewherecsrf={csrf}");
+    let fields = [("cookie", session.as_str())];
+    let got = send(search.process.address, get("api.test", "/cases/1", &fields)).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    search.refused("POST", "/out", &fields, "").await;
+    let fields = [("cookie", session.as_str()), ("x-csrf", csrf.as_str())];
+    let got = search.post("/out", &fields, "").await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    search.refused("GET", "/cases/1", &fields, "").await;
+}
+
+async fn lets_a_node_in_and_makes_a_link(search: &mut Search) {
+    search.secret("the key of links", LINKS_KEY);
+    let session = signs_in(search).await;
+    let own = [
+        ("cookie", session.cookies.as_str()),
+        ("x-csrf", &session.csrf),
+        JSON,
+    ];
+    let made = search.post("/letters", &own, "{}").await;
+    let token = search.secret("an enrolment token", &field(&made, "token"));
+    let listed = send(search.process.address, get("api.test", "/letters", &own)).await;
+    assert_eq!(listed.status, 200);
+    search
+        .places
+        .push(("answer of /letters".to_owned(), listed.body.to_vec()));
+    let body = json!({"token": token, "uuid": "node-1"}).to_string();
+    let joined = search.post("/join", &[JSON], &body).await;
+    search.secret("a node's secret", &field(&joined, "client_secret"));
+    let access = search.secret("a node's token", &field(&joined, "access_token"));
+    search.refused("POST", "/join", &[JSON], &body).await;
+    let bearer = format!("Bearer {access}x");
+    search
+        .refused("GET", "/x", &[("authorization", &bearer)], "")
+        .await;
+    let wanted = json!({"path": "/files/report.pdf", "method": "GET"}).to_string();
+    let made = search.post("/links", &own, &wanted).await;
+    let url = field(&made, "url");
+    let target = url
+        .split_once("api.test")
+        .map_or(url.as_str(), |(_, target)| target)
+        .to_owned();
+    let signature = target.rsplit('=').next().unwrap();
+    search.secret("a link's signature", signature);
+    let got = send(search.process.address, get("api.test", &target, &[])).await;
+    assert_eq!(got.status, 200, "{target}: {}", got.text());
+    search.refused("GET", &format!("{target}&x=1"), &[], "").await;
+    search
+        .refused("GET", &target.replace("report", "other"), &[], "")
+        .await;
 }
 
 async fn is_administered(search: &mut Search) {

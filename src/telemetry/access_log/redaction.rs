@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// Parameters that carry secrets by standard (RFC 6749, RFC 6750 section 2.3, RFC 7523, OpenID Connect), or in our own signed
-/// URLs: their values
-/// are never written, whatever the configuration says.
-pub(super) const ALWAYS: [&str; 11] = [
+/// URLs: their values are never written, whatever the configuration says.
+pub(super) const ALWAYS: [&str; 12] = [
     "access_token",
     "assertion",
     "client_assertion",
@@ -15,11 +14,19 @@ pub(super) const ALWAYS: [&str; 11] = [
     "code",
     "code_verifier",
     "id_token",
+    "id_token_hint",
     "password",
     "refresh_token",
     "sig-value",
     "token",
 ];
+
+/// What ties an answer of an authorization endpoint to its request. They are words of many APIs too (`?state=active`), so they
+/// are hidden where the query is of such an exchange (RFC 6749 sections 4.1.1 and 4.1.2).
+const OF_A_SIGN_IN: [&str; 2] = ["nonce", "state"];
+
+/// By these such a query is known.
+const SIGN_IN: [&str; 3] = ["code", "error", "response_type"];
 
 /// Which parts of a query are hidden.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +47,10 @@ impl Redaction {
     /// `&` and `;` both separate here, though the gateway itself takes only `&`: a log must hide what any reader of the
     /// query would take for a parameter.
     pub(super) fn apply<'q>(&self, query: &'q str) -> Cow<'q, str> {
-        if !query.split(['&', ';']).any(|part| self.hides(part)) {
+        let is_sign_in = query
+            .split(['&', ';'])
+            .any(|part| name_of(part).is_some_and(|name| SIGN_IN.contains(&name.as_ref())));
+        if !query.split(['&', ';']).any(|part| self.hides(part, is_sign_in)) {
             return Cow::Borrowed(query);
         }
         let mut shown = String::with_capacity(query.len());
@@ -48,7 +58,7 @@ impl Redaction {
             let end = part.len() - usize::from(part.ends_with(['&', ';']));
             let (pair, separator) = part.split_at(end);
             match pair.split_once('=') {
-                Some((name, _)) if self.hides(pair) => {
+                Some((name, _)) if self.hides(pair, is_sign_in) => {
                     shown.push_str(name);
                     shown.push_str("=***");
                 }
@@ -59,22 +69,29 @@ impl Redaction {
         Cow::Owned(shown)
     }
 
-    fn hides(&self, pair: &str) -> bool {
-        let Some((name, _)) = pair.split_once('=') else {
+    fn hides(&self, pair: &str, is_sign_in: bool) -> bool {
+        let Some(plain) = name_of(pair) else {
             return false;
         };
-        let plain: String = percent_decode_str(name)
-            .decode_utf8_lossy()
-            .chars()
-            .filter(|c| !c.is_whitespace() && *c != '+')
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
         // `password[]`, `user.password` and the like are the same thing to many frameworks.
-        plain
-            .split(['[', ']', '.'])
-            .any(|word| ALWAYS.contains(&word) || self.names.iter().any(|hidden| hidden == word))
-            || self.names.contains(&plain)
+        plain.split(['[', ']', '.']).any(|word| {
+            ALWAYS.contains(&word)
+                || (is_sign_in && OF_A_SIGN_IN.contains(&word))
+                || self.names.iter().any(|hidden| hidden == word)
+        }) || self.names.iter().any(|hidden| *hidden == plain)
     }
+}
+
+/// The name of a parameter that has a value, as any reader might take it. Allocates only for one that is written strangely.
+fn name_of(pair: &str) -> Option<Cow<'_, str>> {
+    let (name, _) = pair.split_once('=')?;
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    let is_plain = |c: char| !c.is_whitespace() && c != '+' && !c.is_ascii_uppercase();
+    if name.chars().all(is_plain) {
+        return Some(name);
+    }
+    let letters = name.chars().filter(|c| !c.is_whitespace() && *c != '+');
+    Some(Cow::Owned(letters.map(|c| c.to_ascii_lowercase()).collect()))
 }
 
 #[cfg(test)]
@@ -112,6 +129,22 @@ mod tests {
                 assert!(!shown.contains(CANARY), "{query} -> {shown}");
                 assert!(shown.contains("=***"), "{query} -> {shown}");
             }
+        }
+    }
+
+    #[test]
+    fn the_state_of_a_sign_in_is_hidden_and_the_state_of_anything_else_is_not() {
+        let redaction = Redaction::new(&[]);
+        for (query, shown) in [
+            ("code=x&state=y", "code=***&state=***"),
+            ("state=y&error=access_denied", "state=***&error=access_denied"),
+            (
+                "response_type=code&client_id=a&st%61te=y&nonce=z",
+                "response_type=code&client_id=a&st%61te=***&nonce=***",
+            ),
+            ("state=active&size=10", "state=active&size=10"),
+        ] {
+            assert_eq!(redaction.apply(query), shown);
         }
     }
 
