@@ -31,10 +31,10 @@ pub use accounts::{
 pub use endpoints::{
     AnswerPlan, Authority, AuthorizeStepPlan, ClientSource, CodeField, CredentialPlan, CsrfPlan,
     CsrfRotation, DeleteTokenPlan, EnrolField, EnrolPlan, EnrolmentField, EnrolmentTokensPlan, MetadataPlan,
-    MintClientPlan, MintField, NoField, NodeField, NodeWords, NodesPlan, ParameterPlaces, RefererRule,
-    RemoteSignInPlan, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives, SignInPlan,
-    SignUrlField, SignUrlPlan, SignedUrlPlan, StatusPlan, StatusService, StepCookies, TokenEndpointPlan,
-    TokenField,
+    MintClientPlan, MintField, NoField, NodeField, NodeWords, NodesPlan, OwnPlan, ParameterPlaces,
+    RefererRule, RemoteSignInPlan, SessionCookie, SessionPlan, SignInField, SignInFields, SignInGives,
+    SignInPlan, SignUrlField, SignUrlPlan, SignedUrlPlan, StatusPlan, StatusService, StepCookies,
+    TokenEndpointPlan, TokenField,
 };
 pub use services::{
     AccessFormat, AccessTokenPlan, ClientProof, IntrospectionPlan, PkceRule, ProviderPlan, RefreshTokenPlan,
@@ -843,45 +843,8 @@ pub enum TargetPlan {
     Respond(FixedAnswer),
     /// The route existed once: 410.
     Gone,
-    /// A sign-in with a password. The route is public.
-    SignIn(Box<SignInPlan>),
-    /// Ends the caller's session, or the family of the caller's token. The route is not public.
-    SignOut(AnswerPlan<NoField>),
-    /// The authorization endpoint for browsers (RFC 6749 section 3.1): pages for sign-in and consent. The route is public; the
-    /// api has a session of the service's realm.
-    Authorize(ServiceRef),
-    /// The authorization endpoint for programs that have a session. The route is not public.
-    AuthorizeStep(Box<AuthorizeStepPlan>),
-    /// Credentials of an application for one tenant. The route is not public.
-    MintClient(Box<MintClientPlan>),
-    /// The token endpoint. The route is public, as are the four that follow.
-    Token(Box<TokenEndpointPlan>),
-    /// The revocation endpoint (RFC 7009).
-    Revoke(ServiceRef),
-    /// The introspection endpoint (RFC 7662).
-    Introspect(ServiceRef),
-    /// The metadata document (RFC 8414).
-    Metadata(Box<MetadataPlan>),
-    /// The key set (RFC 7517), of a service that signs.
-    Keys(ServiceRef),
-    /// Deletes a token named in a JSON body. The route is not public.
-    DeleteToken(Box<DeleteTokenPlan>),
-    /// Says which services can work.
-    Status(Box<StatusPlan>),
-    /// Makes signed URLs. The route is not public.
-    SignUrl(Box<SignUrlPlan>),
-    /// Tokens by which nodes join. The route is not public.
-    EnrolmentTokens(Box<EnrolmentTokensPlan>),
-    /// How nodes join: by a token on a public route, else by whoever calls.
-    Enrol(Box<EnrolPlan>),
-    /// Nodes that have joined. The route is not public.
-    Nodes(Box<NodesPlan>),
-    /// Sends a browser to a provider. The route is public.
-    BeginSignIn(SignInRef),
-    /// Where the provider sends it back to. The route is public.
-    FinishSignIn(SignInRef),
-    /// Signs out, here and there. The route takes the sessions of this sign-in.
-    EndSignIn(SignInRef),
+    /// To an endpoint of the gateway itself.
+    Own(OwnPlan),
 }
 
 impl TargetPlan {
@@ -889,27 +852,7 @@ impl TargetPlan {
     pub fn backend(&self) -> Option<BackendRef> {
         match self {
             TargetPlan::Backend { backend, rewrite: _ } => Some(*backend),
-            TargetPlan::Respond(_)
-            | TargetPlan::Gone
-            | TargetPlan::SignIn(_)
-            | TargetPlan::SignOut(_)
-            | TargetPlan::Authorize(_)
-            | TargetPlan::AuthorizeStep(_)
-            | TargetPlan::MintClient(_)
-            | TargetPlan::Token(_)
-            | TargetPlan::Revoke(_)
-            | TargetPlan::Introspect(_)
-            | TargetPlan::Metadata(_)
-            | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_)
-            | TargetPlan::EnrolmentTokens(_)
-            | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_)
-            | TargetPlan::BeginSignIn(_)
-            | TargetPlan::FinishSignIn(_)
-            | TargetPlan::EndSignIn(_) => None,
+            TargetPlan::Respond(_) | TargetPlan::Gone | TargetPlan::Own(_) => None,
         }
     }
 
@@ -917,28 +860,8 @@ impl TargetPlan {
     /// or that are about the application named. `None`: only the credential says.
     pub fn client_source(&self) -> Option<ClientSource> {
         match self {
-            TargetPlan::SignIn(plan) => plan.client.clone(),
-            TargetPlan::Authorize(_) | TargetPlan::AuthorizeStep(_) | TargetPlan::MintClient(_) => {
-                Some(ClientSource::Query("client_id".to_owned()))
-            }
-            TargetPlan::Token(_) | TargetPlan::Revoke(_) | TargetPlan::Introspect(_) => {
-                Some(ClientSource::QueryOrBasic)
-            }
-            TargetPlan::Backend { .. }
-            | TargetPlan::Respond(_)
-            | TargetPlan::Gone
-            | TargetPlan::SignOut(_)
-            | TargetPlan::Metadata(_)
-            | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_)
-            | TargetPlan::EnrolmentTokens(_)
-            | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_)
-            | TargetPlan::BeginSignIn(_)
-            | TargetPlan::FinishSignIn(_)
-            | TargetPlan::EndSignIn(_) => None,
+            TargetPlan::Own(endpoint) => endpoint.client_source(),
+            TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => None,
         }
     }
 }

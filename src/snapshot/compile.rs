@@ -394,35 +394,17 @@ impl Parts<'_> {
     }
 
     fn target(&self, api: &ApiPlan, route: &RouteName, target: &TargetPlan) -> Result<Target, CompileError> {
-        let makings = Makings {
-            plan: self.plan,
-            live: self.live,
-            directory: self.directory,
-        };
         Ok(match target {
             TargetPlan::Respond(answer) => Target::Fixed(Fixed::new(answer.clone())),
             TargetPlan::Gone => Target::Gone,
-            TargetPlan::SignIn(_)
-            | TargetPlan::SignOut(_)
-            | TargetPlan::Authorize(_)
-            | TargetPlan::AuthorizeStep(_)
-            | TargetPlan::MintClient(_)
-            | TargetPlan::Token(_)
-            | TargetPlan::Revoke(_)
-            | TargetPlan::Introspect(_)
-            | TargetPlan::Metadata(_)
-            | TargetPlan::Keys(_)
-            | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_)
-            | TargetPlan::EnrolmentTokens(_)
-            | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_)
-            | TargetPlan::BeginSignIn(_)
-            | TargetPlan::FinishSignIn(_)
-            | TargetPlan::EndSignIn(_) => makings
-                .endpoint(api, route, target)?
-                .map_or(Target::Gone, |endpoint| Target::Own(Box::new(endpoint))),
+            TargetPlan::Own(endpoint) => {
+                let makings = Makings {
+                    plan: self.plan,
+                    live: self.live,
+                    directory: self.directory,
+                };
+                Target::Own(Box::new(makings.endpoint(api, route, endpoint)?))
+            }
             TargetPlan::Backend { backend, rewrite } => {
                 let plan = self.plan.backends.get(backend.index());
                 match plan.and_then(|plan| Some((plan, self.live.services.get(&plan.name)?))) {

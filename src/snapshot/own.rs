@@ -8,8 +8,8 @@ use super::compile::{CompileError, refused};
 use super::live::Live;
 use crate::accounts::{Directory, Realm};
 use crate::config::plan::{
-    ApiPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, SignInRef, StatusPlan, StepCookies,
-    TargetPlan, TokenServicePlan,
+    ApiPlan, OwnPlan, Plan, RealmRef, ServiceRef, SessionPlan, SignInGives, SignInRef, StatusPlan,
+    StepCookies, TokenServicePlan,
 };
 use crate::endpoints::{Endpoint, Enrol, EnrolmentTokens, Nodes, RemoteSignIn, SignUrl, Status, Watched};
 use crate::identity::{IssuerName, RouteName};
@@ -49,37 +49,36 @@ pub(super) struct Makings<'p> {
 }
 
 impl Makings<'_> {
-    /// The endpoint of a route; `None` for a target that is none.
+    /// The endpoint of a route.
     pub(super) fn endpoint(
         &self,
         api: &ApiPlan,
         route: &RouteName,
-        target: &TargetPlan,
-    ) -> Result<Option<Endpoint>, CompileError> {
-        Ok(Some(match target {
-            TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => return Ok(None),
-            TargetPlan::BeginSignIn(sign_in) => Endpoint::BeginSignIn(self.sign_in(api, route, *sign_in)?),
-            TargetPlan::FinishSignIn(sign_in) => Endpoint::FinishSignIn(self.sign_in(api, route, *sign_in)?),
-            TargetPlan::EndSignIn(sign_in) => Endpoint::EndSignIn(self.sign_in(api, route, *sign_in)?),
-            TargetPlan::EnrolmentTokens(plan) => {
+        endpoint: &OwnPlan,
+    ) -> Result<Endpoint, CompileError> {
+        Ok(match endpoint {
+            OwnPlan::BeginSignIn(sign_in) => Endpoint::BeginSignIn(self.sign_in(api, route, *sign_in)?),
+            OwnPlan::FinishSignIn(sign_in) => Endpoint::FinishSignIn(self.sign_in(api, route, *sign_in)?),
+            OwnPlan::EndSignIn(sign_in) => Endpoint::EndSignIn(self.sign_in(api, route, *sign_in)?),
+            OwnPlan::EnrolmentTokens(plan) => {
                 let service = self.service(route, plan.service)?.0;
                 Endpoint::EnrolmentTokens(Box::new(EnrolmentTokens::new((**plan).clone(), service)))
             }
-            TargetPlan::Enrol(plan) => {
+            OwnPlan::Enrol(plan) => {
                 let service = self.service(route, plan.service)?.0;
                 Endpoint::Enrol(Box::new(Enrol::new((**plan).clone(), service)))
             }
-            TargetPlan::Nodes(plan) => {
+            OwnPlan::Nodes(plan) => {
                 let service = self.service(route, plan.service)?.0;
                 Endpoint::Nodes(Box::new(Nodes::new((**plan).clone(), service)))
             }
-            TargetPlan::SignUrl(plan) => {
+            OwnPlan::SignUrl(plan) => {
                 let keys = self.live.callers.url_keys(self.plan, plan.keys);
                 let keys = keys.ok_or_else(|| refused("route", route, "its keys are not there"))?;
                 Endpoint::SignUrl(Box::new(SignUrl::new((**plan).clone(), api.name.clone(), keys)))
             }
-            TargetPlan::Status(plan) => Endpoint::Status(Box::new(self.status(plan))),
-            TargetPlan::SignIn(plan) => {
+            OwnPlan::Status(plan) => Endpoint::Status(Box::new(self.status(plan))),
+            OwnPlan::SignIn(plan) => {
                 let gives = match plan.gives {
                     SignInGives::Session => Gives::Session(Box::new(session_of(api, route)?)),
                     SignInGives::Token(service) => Gives::Token(self.service(route, service)?.0),
@@ -87,18 +86,18 @@ impl Makings<'_> {
                 let realm = self.realm(route, plan.realm)?;
                 Endpoint::SignIn(Box::new(SignIn::new((**plan).clone(), realm, gives)))
             }
-            TargetPlan::SignOut(plan) => {
+            OwnPlan::SignOut(plan) => {
                 let accounts = self.live.accounts();
                 let accounts = accounts.ok_or_else(|| refused("route", route, "the store is not open"))?;
                 let store = accounts.store().clone();
                 Endpoint::SignOut(Box::new(SignOut::new(plan.clone(), api.session.clone(), store)))
             }
-            TargetPlan::Authorize(service) => {
+            OwnPlan::Authorize(service) => {
                 let (service, realm) = self.service(route, *service)?;
                 let (session, directory) = (session_of(api, route)?, Arc::clone(self.directory));
                 Endpoint::Authorize(Box::new(Authorize::new(service, realm, session, directory)))
             }
-            TargetPlan::AuthorizeStep(plan) => {
+            OwnPlan::AuthorizeStep(plan) => {
                 let (service, realm) = self.service(route, plan.service)?;
                 let directory = Arc::clone(self.directory);
                 let repeats = match plan.cookies {
@@ -108,24 +107,22 @@ impl Makings<'_> {
                 let step = AuthorizeStep::new((**plan).clone(), service, realm, directory, repeats);
                 Endpoint::AuthorizeStep(Box::new(step))
             }
-            TargetPlan::MintClient(plan) => {
+            OwnPlan::MintClient(plan) => {
                 let (_, realm) = self.service(route, plan.service)?;
                 let directory = Arc::clone(self.directory);
                 Endpoint::MintClient(Box::new(MintClient::new((**plan).clone(), realm, directory)))
             }
-            TargetPlan::Token(plan) => {
-                Endpoint::Token(self.service(route, plan.service)?.0, (**plan).clone())
-            }
-            TargetPlan::Revoke(service) => Endpoint::Revoke(self.service(route, *service)?.0),
-            TargetPlan::Introspect(service) => Endpoint::Introspect(self.service(route, *service)?.0),
-            TargetPlan::Metadata(plan) => {
+            OwnPlan::Token(plan) => Endpoint::Token(self.service(route, plan.service)?.0, (**plan).clone()),
+            OwnPlan::Revoke(service) => Endpoint::Revoke(self.service(route, *service)?.0),
+            OwnPlan::Introspect(service) => Endpoint::Introspect(self.service(route, *service)?.0),
+            OwnPlan::Metadata(plan) => {
                 Endpoint::Metadata(self.service(route, plan.service)?.0, (**plan).clone())
             }
-            TargetPlan::Keys(service) => Endpoint::Keys(self.service(route, *service)?.0),
-            TargetPlan::DeleteToken(plan) => {
+            OwnPlan::Keys(service) => Endpoint::Keys(self.service(route, *service)?.0),
+            OwnPlan::DeleteToken(plan) => {
                 Endpoint::DeleteToken(self.service(route, plan.service)?.0, (**plan).clone())
             }
-        }))
+        })
     }
 
     fn sign_in(

@@ -535,3 +535,74 @@ pub struct MetadataPlan {
     /// `jwks_uri`.
     pub keys: Option<String>,
 }
+
+/// What the gateway answers itself.
+#[derive(Debug, Clone)]
+pub enum OwnPlan {
+    /// A sign-in with a password. The route is public.
+    SignIn(Box<SignInPlan>),
+    /// Ends the caller's session, or the family of the caller's token. The route is not public.
+    SignOut(AnswerPlan<NoField>),
+    /// The authorization endpoint for browsers (RFC 6749 section 3.1): pages for sign-in and consent. The route is public; the
+    /// api has a session of the service's realm.
+    Authorize(ServiceRef),
+    /// The authorization endpoint for programs that have a session. The route is not public.
+    AuthorizeStep(Box<AuthorizeStepPlan>),
+    /// Credentials of an application for one tenant. The route is not public.
+    MintClient(Box<MintClientPlan>),
+    /// The token endpoint. The route is public, as are the four that follow.
+    Token(Box<TokenEndpointPlan>),
+    /// The revocation endpoint (RFC 7009).
+    Revoke(ServiceRef),
+    /// The introspection endpoint (RFC 7662).
+    Introspect(ServiceRef),
+    /// The metadata document (RFC 8414).
+    Metadata(Box<MetadataPlan>),
+    /// The key set (RFC 7517), of a service that signs.
+    Keys(ServiceRef),
+    /// Deletes a token named in a JSON body. The route is not public.
+    DeleteToken(Box<DeleteTokenPlan>),
+    /// Says which services can work.
+    Status(Box<StatusPlan>),
+    /// Makes signed URLs. The route is not public.
+    SignUrl(Box<SignUrlPlan>),
+    /// Tokens by which nodes join. The route is not public.
+    EnrolmentTokens(Box<EnrolmentTokensPlan>),
+    /// How nodes join: by a token on a public route, else by whoever calls.
+    Enrol(Box<EnrolPlan>),
+    /// Nodes that have joined. The route is not public.
+    Nodes(Box<NodesPlan>),
+    /// Sends a browser to a provider. The route is public.
+    BeginSignIn(SignInRef),
+    /// Where the provider sends it back to. The route is public.
+    FinishSignIn(SignInRef),
+    /// Signs out, here and there. The route takes the sessions of this sign-in.
+    EndSignIn(SignInRef),
+}
+
+impl OwnPlan {
+    /// See [`super::TargetPlan::client_source`].
+    pub(super) fn client_source(&self) -> Option<ClientSource> {
+        match self {
+            OwnPlan::SignIn(plan) => plan.client.clone(),
+            OwnPlan::Authorize(_) | OwnPlan::AuthorizeStep(_) | OwnPlan::MintClient(_) => {
+                Some(ClientSource::Query("client_id".to_owned()))
+            }
+            OwnPlan::Token(_) | OwnPlan::Revoke(_) | OwnPlan::Introspect(_) => {
+                Some(ClientSource::QueryOrBasic)
+            }
+            OwnPlan::SignOut(_)
+            | OwnPlan::Metadata(_)
+            | OwnPlan::Keys(_)
+            | OwnPlan::DeleteToken(_)
+            | OwnPlan::Status(_)
+            | OwnPlan::SignUrl(_)
+            | OwnPlan::EnrolmentTokens(_)
+            | OwnPlan::Enrol(_)
+            | OwnPlan::Nodes(_)
+            | OwnPlan::BeginSignIn(_)
+            | OwnPlan::FinishSignIn(_)
+            | OwnPlan::EndSignIn(_) => None,
+        }
+    }
+}

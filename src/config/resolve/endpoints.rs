@@ -9,8 +9,8 @@ use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
     AccessFormat, AccessPlan, AuthorizeStepPlan, CodeField, CredentialPlan, DeleteTokenPlan, MetadataPlan,
-    MintClientPlan, MintField, ParameterPlaces, RealmRef, RoutePlan, ServiceRef, StepCookies, TargetPlan,
-    TokenEndpointPlan, TokenField, TokenServicePlan,
+    MintClientPlan, MintField, OwnPlan, ParameterPlaces, RealmRef, RoutePlan, ServiceRef, StepCookies,
+    TargetPlan, TokenEndpointPlan, TokenField, TokenServicePlan,
 };
 use crate::config::raw::{
     RawAuthorizeStep, RawDeleteToken, RawMintClient, RawParameterPlace, RawRoute, RawTokenEndpoint,
@@ -192,7 +192,7 @@ pub(super) fn plain(
     name: &At<String>,
     here: Here<'_>,
     scope: &mut Scope<'_>,
-) -> Option<TargetPlan> {
+) -> Option<OwnPlan> {
     let (get, post) = (Method::GET, Method::POST);
     let (title, methods) = match kind {
         Plain::Authorize => ("the authorization endpoint", vec![get, Method::HEAD, post]),
@@ -208,16 +208,16 @@ pub(super) fn plain(
             let realm = plan.map(|plan| plan.realm);
             let why = "the pages of the authorization endpoint keep who signed in in a session";
             here.needs_session(name.mark, realm, why, scope);
-            Some(TargetPlan::Authorize(service))
+            Some(OwnPlan::Authorize(service))
         }
-        Plain::Revoke => Some(TargetPlan::Revoke(service)),
-        Plain::Introspect => Some(TargetPlan::Introspect(service)),
+        Plain::Revoke => Some(OwnPlan::Revoke(service)),
+        Plain::Introspect => Some(OwnPlan::Introspect(service)),
         Plain::Metadata => {
             if let Some(plan) = plan {
                 metadata_path(&here.route.value.path, plan, scope);
             }
             // Its endpoints are filled in when all routes of the api are known.
-            Some(TargetPlan::Metadata(Box::new(MetadataPlan {
+            Some(OwnPlan::Metadata(Box::new(MetadataPlan {
                 service,
                 authorization: None,
                 token: None,
@@ -238,7 +238,7 @@ pub(super) fn plain(
                     "write `access: { format: jwt }` at the token service, or remove the route",
                 );
             }
-            Some(TargetPlan::Keys(service))
+            Some(OwnPlan::Keys(service))
         }
     }
 }
@@ -273,28 +273,14 @@ pub(super) fn fill_metadata(routes: &mut [RoutePlan], services: &[TokenServicePl
     let mut found: Vec<(ServiceRef, Endpoint, String)> = Vec::new();
     for route in routes.iter() {
         let endpoint = match &route.target {
-            TargetPlan::Authorize(service) => Some((*service, Endpoint::Authorization)),
-            TargetPlan::Token(plan) => Some((plan.service, Endpoint::Token)),
-            TargetPlan::Revoke(service) => Some((*service, Endpoint::Revocation)),
-            TargetPlan::Introspect(service) => Some((*service, Endpoint::Introspection)),
-            TargetPlan::Keys(service) => Some((*service, Endpoint::Keys)),
-            TargetPlan::Backend { .. }
-            | TargetPlan::Respond(_)
-            | TargetPlan::Gone
-            | TargetPlan::SignIn(_)
-            | TargetPlan::SignOut(_)
-            | TargetPlan::AuthorizeStep(_)
-            | TargetPlan::MintClient(_)
-            | TargetPlan::Metadata(_)
-            | TargetPlan::DeleteToken(_)
-            | TargetPlan::Status(_)
-            | TargetPlan::SignUrl(_)
-            | TargetPlan::EnrolmentTokens(_)
-            | TargetPlan::Enrol(_)
-            | TargetPlan::Nodes(_)
-            | TargetPlan::BeginSignIn(_)
-            | TargetPlan::FinishSignIn(_)
-            | TargetPlan::EndSignIn(_) => None,
+            TargetPlan::Own(OwnPlan::Authorize(service)) => Some((*service, Endpoint::Authorization)),
+            TargetPlan::Own(OwnPlan::Token(plan)) => Some((plan.service, Endpoint::Token)),
+            TargetPlan::Own(OwnPlan::Revoke(service)) => Some((*service, Endpoint::Revocation)),
+            TargetPlan::Own(OwnPlan::Introspect(service)) => Some((*service, Endpoint::Introspection)),
+            TargetPlan::Own(OwnPlan::Keys(service)) => Some((*service, Endpoint::Keys)),
+            TargetPlan::Own(_) | TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => {
+                None
+            }
         };
         // A path with a capture is many.
         if let Some((service, kind)) = endpoint
@@ -307,7 +293,7 @@ pub(super) fn fill_metadata(routes: &mut [RoutePlan], services: &[TokenServicePl
         }
     }
     for route in routes {
-        let TargetPlan::Metadata(plan) = &mut route.target else {
+        let TargetPlan::Own(OwnPlan::Metadata(plan)) = &mut route.target else {
             continue;
         };
         let of = |kind: Endpoint| {
@@ -362,17 +348,17 @@ pub(super) fn sign_out(
     at: &At<crate::config::raw::RawSignOut>,
     here: Here<'_>,
     scope: &mut Scope<'_>,
-) -> Option<TargetPlan> {
+) -> Option<OwnPlan> {
     let methods = [Method::POST, Method::DELETE, Method::PUT];
     here.check("a sign-out", &Callers::WithSomethingToEnd, &methods, scope);
-    answers::resolve(at.value.answer.as_ref(), &[], scope).map(TargetPlan::SignOut)
+    answers::resolve(at.value.answer.as_ref(), &[], scope).map(OwnPlan::SignOut)
 }
 
 pub(super) fn authorize_step(
     at: &At<RawAuthorizeStep>,
     here: Here<'_>,
     scope: &mut Scope<'_>,
-) -> Option<TargetPlan> {
+) -> Option<OwnPlan> {
     let raw = &at.value;
     let found = here.service(&raw.service, scope);
     let realm = found.and_then(|(_, plan)| plan.map(|plan| plan.realm));
@@ -391,7 +377,7 @@ pub(super) fn authorize_step(
         Some(_) | None => StepCookies::Left,
     };
     let answer = answers::resolve(raw.answer.as_ref(), &[CodeField::Code], scope);
-    Some(TargetPlan::AuthorizeStep(Box::new(AuthorizeStepPlan {
+    Some(OwnPlan::AuthorizeStep(Box::new(AuthorizeStepPlan {
         service: found?.0,
         customer,
         cookies,
@@ -399,11 +385,7 @@ pub(super) fn authorize_step(
     })))
 }
 
-pub(super) fn mint_client(
-    at: &At<RawMintClient>,
-    here: Here<'_>,
-    scope: &mut Scope<'_>,
-) -> Option<TargetPlan> {
+pub(super) fn mint_client(at: &At<RawMintClient>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let raw = &at.value;
     let found = here.service(&raw.service, scope);
     let realm = found.and_then(|(_, plan)| plan.map(|plan| plan.realm));
@@ -430,14 +412,14 @@ pub(super) fn mint_client(
             "unless the store has such customers, every call is refused; add `tenants` to a customer",
         );
     }
-    Some(TargetPlan::MintClient(Box::new(MintClientPlan {
+    Some(OwnPlan::MintClient(Box::new(MintClientPlan {
         service: found?.0,
         customer,
         answer: answer?,
     })))
 }
 
-pub(super) fn token(at: &At<RawTokenEndpoint>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+pub(super) fn token(at: &At<RawTokenEndpoint>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let raw = &at.value;
     here.check("the token endpoint", &Callers::Public, &[Method::POST], scope);
     let found = here.service(&raw.service, scope);
@@ -449,7 +431,7 @@ pub(super) fn token(at: &At<RawTokenEndpoint>, here: Here<'_>, scope: &mut Scope
         &[TokenField::AccessToken]
     };
     let answer = answers::resolve(raw.answer.as_ref(), needed, scope);
-    Some(TargetPlan::Token(Box::new(TokenEndpointPlan {
+    Some(OwnPlan::Token(Box::new(TokenEndpointPlan {
         service: found?.0,
         parameters: parameters?,
         answer: answer?,
@@ -501,7 +483,7 @@ pub(super) fn delete_token(
     at: &At<RawDeleteToken>,
     here: Here<'_>,
     scope: &mut Scope<'_>,
-) -> Option<TargetPlan> {
+) -> Option<OwnPlan> {
     let raw = &at.value;
     let found = here.service(&raw.service, scope);
     let realm = found.and_then(|(_, plan)| plan.map(|plan| plan.realm));
@@ -514,7 +496,7 @@ pub(super) fn delete_token(
     );
     let token = inside(&raw.token, scope);
     let answer = answers::resolve(raw.answer.as_ref(), &[], scope);
-    Some(TargetPlan::DeleteToken(Box::new(DeleteTokenPlan {
+    Some(OwnPlan::DeleteToken(Box::new(DeleteTokenPlan {
         service: found?.0,
         token,
         answer: answer?,

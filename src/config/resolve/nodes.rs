@@ -8,7 +8,7 @@ use super::material;
 use super::scope::Scope;
 use crate::config::plan::{
     AccessPlan, EnrolField, EnrolPlan, EnrolmentField, EnrolmentTokensPlan, NodeField, NodeWords, NodesPlan,
-    TargetPlan, TokenServicePlan,
+    OwnPlan, TokenServicePlan,
 };
 use crate::config::raw::{RawEnrol, RawEnrolmentTokens, RawNodes};
 use crate::config::read::At;
@@ -16,11 +16,7 @@ use crate::config::suggest;
 use crate::config::text::ScopeName;
 use crate::identity;
 
-pub(super) fn tokens(
-    at: &At<RawEnrolmentTokens>,
-    here: Here<'_>,
-    scope: &mut Scope<'_>,
-) -> Option<TargetPlan> {
+pub(super) fn tokens(at: &At<RawEnrolmentTokens>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let raw = &at.value;
     let has_id = here.route.value.path.value.0.contains("{id}");
     let methods: &[Method] = if has_id {
@@ -45,7 +41,7 @@ pub(super) fn tokens(
         );
     }
     let answer = answers::resolve(raw.answer.as_ref(), &[EnrolmentField::Token], scope);
-    Some(TargetPlan::EnrolmentTokens(Box::new(EnrolmentTokensPlan {
+    Some(OwnPlan::EnrolmentTokens(Box::new(EnrolmentTokensPlan {
         service: found?.0,
         scopes,
         lifetime,
@@ -57,7 +53,7 @@ pub(super) fn tokens(
     })))
 }
 
-pub(super) fn enrol(at: &At<RawEnrol>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+pub(super) fn enrol(at: &At<RawEnrol>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let raw = &at.value;
     here.check("the joining of a node", &Callers::Any, &[Method::POST], scope);
     let found = here.service(&raw.service, scope);
@@ -89,7 +85,7 @@ pub(super) fn enrol(at: &At<RawEnrol>, here: Here<'_>, scope: &mut Scope<'_>) ->
     let named = raw.scopes.as_ref().map_or(&[][..], |at| at.value.0.as_slice());
     let scopes = scopes(named, found.and_then(|(_, plan)| plan), scope);
     let answer = answers::resolve(raw.answer.as_ref(), &[EnrolField::AccessToken], scope);
-    Some(TargetPlan::Enrol(Box::new(EnrolPlan {
+    Some(OwnPlan::Enrol(Box::new(EnrolPlan {
         service: found?.0,
         token,
         uuid,
@@ -98,7 +94,7 @@ pub(super) fn enrol(at: &At<RawEnrol>, here: Here<'_>, scope: &mut Scope<'_>) ->
     })))
 }
 
-pub(super) fn nodes(at: &At<RawNodes>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+pub(super) fn nodes(at: &At<RawNodes>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let raw = &at.value;
     let methods: &[Method] = if here.route.value.path.value.0.contains("{uuid}") {
         &[Method::GET, Method::HEAD, Method::DELETE]
@@ -109,7 +105,7 @@ pub(super) fn nodes(at: &At<RawNodes>, here: Here<'_>, scope: &mut Scope<'_>) ->
     let found = here.service(&raw.service, scope);
     let connected_within = material::whole_seconds("connected-within", &raw.connected_within, scope);
     let answer = answers::resolve(raw.answer.as_ref(), &[NodeField::Status], scope);
-    Some(TargetPlan::Nodes(Box::new(NodesPlan {
+    Some(OwnPlan::Nodes(Box::new(NodesPlan {
         service: found?.0,
         connected_within,
         words: NodeWords {

@@ -10,7 +10,7 @@ use super::scope::Scope;
 use super::services::their_secret;
 use super::sessions::{self, Around};
 use crate::config::plan::{
-    AccessPlan, Authority, ClientProof, CredentialPlan, ProviderPlan, ProviderRef, RemoteSignInPlan,
+    AccessPlan, Authority, ClientProof, CredentialPlan, OwnPlan, ProviderPlan, ProviderRef, RemoteSignInPlan,
     RoutePlan, SignInRef, TargetPlan,
 };
 use crate::config::raw::{
@@ -263,12 +263,7 @@ pub(super) enum Step {
     End,
 }
 
-pub(super) fn step(
-    step: Step,
-    name: &At<String>,
-    here: Here<'_>,
-    scope: &mut Scope<'_>,
-) -> Option<TargetPlan> {
+pub(super) fn step(step: Step, name: &At<String>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let (get, post) = (Method::GET, Method::POST);
     let (title, callers, methods) = match step {
         Step::Begin => ("the beginning of a sign-in", Callers::Public, vec![get]),
@@ -291,9 +286,9 @@ pub(super) fn step(
         );
     }
     Some(match step {
-        Step::Begin => TargetPlan::BeginSignIn(sign_in),
-        Step::Finish => TargetPlan::FinishSignIn(sign_in),
-        Step::End => TargetPlan::EndSignIn(sign_in),
+        Step::Begin => OwnPlan::BeginSignIn(sign_in),
+        Step::Finish => OwnPlan::FinishSignIn(sign_in),
+        Step::End => OwnPlan::EndSignIn(sign_in),
     })
 }
 
@@ -308,13 +303,13 @@ pub(super) fn complete(
         let own = SignInRef::new(index);
         let begins = routes
             .iter()
-            .find(|route| matches!(route.target, TargetPlan::BeginSignIn(at) if at == own));
+            .find(|route| matches!(route.target, TargetPlan::Own(OwnPlan::BeginSignIn(at)) if at == own));
         sign_in.begin = begins
             .filter(|route| !route.path.contains('{'))
             .map(|route| route.path.clone());
         let finish = routes
             .iter()
-            .find(|route| matches!(route.target, TargetPlan::FinishSignIn(at) if at == own));
+            .find(|route| matches!(route.target, TargetPlan::Own(OwnPlan::FinishSignIn(at)) if at == own));
         let Some((_, at)) = raw.sign_ins.0.iter().find(|(name, _)| name.value == sign_in.name) else {
             continue;
         };

@@ -17,7 +17,7 @@ use super::signed_urls;
 use super::status;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef,
+    AccessPlan, BackendRef, ClaimsPlan, CredentialPlan, ItemCapPlan, ItemCount, LimitKey, LimitRef, OwnPlan,
     ParameterPlaces, RangePlan, RealmRef, RoutePlan, TargetPlan,
 };
 use crate::config::raw::{RawApi, RawItems, RawRange, RawRoute, RawTarget};
@@ -364,27 +364,9 @@ fn check_limits(
 /// Limits are spent before a body is read: of a form's client nothing is known then but what HTTP Basic says.
 fn unseen_client(target: &TargetPlan, limits: &[At<LimitRef>], world: &World<'_>, scope: &mut Scope<'_>) {
     let form_only = match target {
-        TargetPlan::Token(plan) => plan.parameters == ParameterPlaces::Form,
-        TargetPlan::Revoke(_) | TargetPlan::Introspect(_) => true,
-        TargetPlan::Backend { .. }
-        | TargetPlan::Respond(_)
-        | TargetPlan::Gone
-        | TargetPlan::SignIn(_)
-        | TargetPlan::SignOut(_)
-        | TargetPlan::Authorize(_)
-        | TargetPlan::AuthorizeStep(_)
-        | TargetPlan::MintClient(_)
-        | TargetPlan::Metadata(_)
-        | TargetPlan::Keys(_)
-        | TargetPlan::DeleteToken(_)
-        | TargetPlan::Status(_)
-        | TargetPlan::SignUrl(_)
-        | TargetPlan::EnrolmentTokens(_)
-        | TargetPlan::Enrol(_)
-        | TargetPlan::Nodes(_)
-        | TargetPlan::BeginSignIn(_)
-        | TargetPlan::FinishSignIn(_)
-        | TargetPlan::EndSignIn(_) => false,
+        TargetPlan::Own(OwnPlan::Token(plan)) => plan.parameters == ParameterPlaces::Form,
+        TargetPlan::Own(OwnPlan::Revoke(_) | OwnPlan::Introspect(_)) => true,
+        TargetPlan::Own(_) | TargetPlan::Backend { .. } | TargetPlan::Respond(_) | TargetPlan::Gone => false,
     };
     for at in limits.iter().filter(|_| form_only) {
         if let Some(limit) = world.limits.get(at.value.index())
@@ -560,17 +542,17 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
             "remove it, or write `to: { backend: NAME }`",
         );
     }
-    match &raw.to.value {
+    let endpoint = match &raw.to.value {
         RawTarget::Backend(name) => {
             let rewrite = rewrite::resolve(raw, scope);
             let index = scope.backends.find(name, scope.findings)?;
-            Some(TargetPlan::Backend {
+            return Some(TargetPlan::Backend {
                 backend: BackendRef::new(index),
                 rewrite,
-            })
+            });
         }
-        RawTarget::Respond(respond) => Some(TargetPlan::Respond(answer(respond, scope))),
-        RawTarget::Gone => Some(TargetPlan::Gone),
+        RawTarget::Respond(respond) => return Some(TargetPlan::Respond(answer(respond, scope))),
+        RawTarget::Gone => return Some(TargetPlan::Gone),
         RawTarget::SignIn(at) => sign_in::sign_in(at, here, scope),
         RawTarget::SignOut(sign_out) => endpoints::sign_out(sign_out, here, scope),
         RawTarget::Authorize(service) => endpoints::plain(Plain::Authorize, service, here, scope),
@@ -590,5 +572,6 @@ fn target(here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
         RawTarget::SignUrl(sign) => signed_urls::sign(sign, here, scope),
         RawTarget::Status(status) => status::resolve(status, here, scope),
         RawTarget::Keys(service) => endpoints::plain(Plain::Keys, service, here, scope),
-    }
+    };
+    endpoint.map(TargetPlan::Own)
 }

@@ -7,12 +7,12 @@ use super::endpoints::{Callers, Here, inside};
 use super::scope::Scope;
 use crate::config::node::Mark;
 use crate::config::plan::{
-    ClientSource, LockoutKey, RealmRef, SignInField, SignInFields, SignInGives, SignInPlan, TargetPlan,
+    ClientSource, LockoutKey, OwnPlan, RealmRef, SignInField, SignInFields, SignInGives, SignInPlan,
 };
 use crate::config::raw::{RawClientSource, RawGives, RawSignIn};
 use crate::config::read::At;
 
-pub(super) fn sign_in(at: &At<RawSignIn>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+pub(super) fn sign_in(at: &At<RawSignIn>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let raw = &at.value;
     here.check("a sign-in", &Callers::Public, &[Method::POST], scope);
     let realm = scope.realms.find(&raw.realm, scope.findings).map(RealmRef::new);
@@ -82,7 +82,7 @@ pub(super) fn sign_in(at: &At<RawSignIn>, here: Here<'_>, scope: &mut Scope<'_>)
             );
         }
     }
-    Some(TargetPlan::SignIn(Box::new(SignInPlan {
+    Some(OwnPlan::SignIn(Box::new(SignInPlan {
         realm: realm?,
         client: raw
             .client

@@ -6,7 +6,7 @@ use super::answers;
 use super::endpoints::{Callers, Here};
 use super::material;
 use super::scope::Scope;
-use crate::config::plan::{AccessPlan, CredentialPlan, SignUrlPlan, SignedUrlPlan, SignedUrlRef, TargetPlan};
+use crate::config::plan::{AccessPlan, CredentialPlan, OwnPlan, SignUrlPlan, SignedUrlPlan, SignedUrlRef};
 use crate::config::raw::{RawSignUrl, RawSignedUrl};
 use crate::config::read::{At, Named};
 use crate::http::pattern::Pattern;
@@ -48,7 +48,7 @@ fn one(name: &At<String>, at: &At<RawSignedUrl>, scope: &mut Scope<'_>) -> Optio
     })
 }
 
-pub(super) fn sign(at: &At<RawSignUrl>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+pub(super) fn sign(at: &At<RawSignUrl>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     let raw = &at.value;
     here.check(
         "the making of a signed URL",
@@ -96,7 +96,7 @@ pub(super) fn sign(at: &At<RawSignUrl>, here: Here<'_>, scope: &mut Scope<'_>) -
     }
     let answer = answers::resolve(raw.answer.as_ref(), &[], scope);
     let index = scope.signed_urls.find(&raw.keys, scope.findings)?;
-    Some(TargetPlan::SignUrl(Box::new(SignUrlPlan {
+    Some(OwnPlan::SignUrl(Box::new(SignUrlPlan {
         keys: SignedUrlRef::new(index),
         paths,
         methods: raw

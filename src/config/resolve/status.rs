@@ -4,11 +4,11 @@ use http::Method;
 
 use super::endpoints::{Callers, Here};
 use super::scope::Scope;
-use crate::config::plan::{BackendRef, StatusPlan, StatusService, TargetPlan};
+use crate::config::plan::{BackendRef, OwnPlan, StatusPlan, StatusService};
 use crate::config::raw::{RawStatus, RawStatusService};
 use crate::config::read::At;
 
-pub(super) fn resolve(at: &At<RawStatus>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<TargetPlan> {
+pub(super) fn resolve(at: &At<RawStatus>, here: Here<'_>, scope: &mut Scope<'_>) -> Option<OwnPlan> {
     here.check("the status", &Callers::Any, &[Method::GET, Method::HEAD], scope);
     let raw = &at.value;
     if raw.services.0.is_empty() && !scope.findings.is_damaged(at.mark) {
@@ -23,7 +23,7 @@ pub(super) fn resolve(at: &At<RawStatus>, here: Here<'_>, scope: &mut Scope<'_>)
     let services = services
         .filter_map(|(name, service)| one(name, service, here, scope))
         .collect();
-    Some(TargetPlan::Status(Box::new(StatusPlan {
+    Some(OwnPlan::Status(Box::new(StatusPlan {
         parameter: raw.parameter.value.0.clone(),
         services,
     })))
