@@ -71,7 +71,6 @@ pub async fn run(
             }
         }
     }
-    tracing::info!("draining");
     tokio::select! {
         drained = gateway.drain() => {
             tracing::info!(cut_connections = drained.cut, cut_requests = drained.requests, "stopped");

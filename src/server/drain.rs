@@ -147,6 +147,8 @@ impl Life {
         let begin = Instant::now();
         let (min, max) = (begin + plan.min, begin + plan.max.max(plan.min));
         self.advance(Phase::Draining);
+        // Said when it is so: whoever reads it may ask whether the gateway is ready.
+        tracing::info!("draining");
         tokio::select! {
             () = sleep_until(min) => {}
             () = self.reached(Phase::Stopped) => {}
