@@ -1730,6 +1730,13 @@ error[duplicate]: the cookie `same` is another session's
    |                 ^^^^
    = hint: give each a cookie of its own
 
+error[duplicate]: the cookie `csrftoken` is another session's
+  --> t.yaml:21:15
+   |
+21 |         csrf: { rotate: each-use }
+   |               ^
+   = hint: give each a cookie of its own
+
 error[contradiction]: the CSRF value of these sessions does not change
   --> t.yaml:21:15
    |
@@ -1785,19 +1792,12 @@ error[contradiction]: a sign-out is not called by GET
 31 |       - { path: /out, methods: [GET], public: true, to: { end-sign-in: one } }
    |                                 ^^^
    = hint: write `methods: [POST]`
-
-error[contradiction]: a sign-out is for callers who are known, and on a public route nobody is
-  --> t.yaml:31:57
-   |
-31 |       - { path: /out, methods: [GET], public: true, to: { end-sign-in: one } }
-   |                                                         ^
-   = hint: write `access: {}` instead of `public: true`, with `credentials`
 "##,
     );
 }
 
 #[test]
-fn a_sign_in_elsewhere_comes_back_to_its_own_route_and_ends_no_other_session() {
+fn a_sign_in_elsewhere_comes_back_to_its_own_route_and_has_cookies_of_its_own() {
     assert_said(
         r##"listeners: [{ address: 127.0.0.1:0 }]
 store: memory
@@ -1814,28 +1814,35 @@ apis:
     hosts: ["*"]
     sign-ins:
       one: { provider: p, redirect-uri: "https://portal.example.com/back", cookie: one }
-      two: { provider: p, redirect-uri: "https://portal.example.com/back2", cookie: two }
+      two: { provider: p, redirect-uri: "https://portal.example.com/back2", cookie: two, csrf: { cookie: one } }
     access: {}
     routes:
       - { path: /in, methods: [GET], public: true, to: { begin-sign-in: one } }
       - { path: /back, methods: [GET], public: true, to: { finish-sign-in: one } }
       - { path: /other, methods: [GET], public: true, to: { finish-sign-in: two } }
-      - { path: /out, methods: [POST], credentials: [signed-in: one, bearer: s], to: { end-sign-in: one } }
+      - { path: /out, methods: [POST], credentials: [signed-in: one], to: { end-sign-in: one } }
 "##,
         r##"
 error[contradiction]: the provider sends browsers back to `/back2`, and they are taken at `/other`
   --> t.yaml:16:41
    |
-16 |       two: { provider: p, redirect-uri: "https://portal.example.com/back2", cookie: two }
+16 |       two: { provider: p, redirect-uri: "https://portal.example.com/back2", cookie: two, csrf: { cookie: one } }
    |                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
    = hint: write the path of the route in the URL
 
-error[contradiction]: this ends a session of the sign-in, and callers come by something else here too
-  --> t.yaml:22:101
+error[duplicate]: the cookie `one` is another session's
+  --> t.yaml:16:106
    |
-22 |       - { path: /out, methods: [POST], credentials: [signed-in: one, bearer: s], to: { end-sign-in: one } }
-   |                                                                                                     ^^^
-   = hint: give the route `credentials: [signed-in: one]`
+16 |       two: { provider: p, redirect-uri: "https://portal.example.com/back2", cookie: two, csrf: { cookie: one } }
+   |                                                                                                          ^^^
+   = hint: give each a cookie of its own
+
+error[contradiction]: a sign-out is for callers whom nobody knows yet
+  --> t.yaml:22:75
+   |
+22 |       - { path: /out, methods: [POST], credentials: [signed-in: one], to: { end-sign-in: one } }
+   |                                                                           ^
+   = hint: write `public: true` instead of `access`; it asks for what it needs itself
 "##,
     );
 }

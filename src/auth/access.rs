@@ -228,6 +228,9 @@ impl Access {
         }
         let (tenant, region) = match own {
             Some(own) => self.choose_own_tenant(&known, own, presented.headers)?,
+            None if identity.kind == CredentialKind::SignedUrl => {
+                self.tenant_of_link(&known, presented.headers)?
+            }
             None => self.choose_tenant(&known, presented.headers)?,
         };
         if claims.tenant && matches!(tenant, Tenant::Own) && known.tenant.is_none() {
@@ -343,6 +346,32 @@ impl Access {
                 Chosen::ByClient => (Tenant::Named(tenant, value), home()),
             },
         })
+    }
+
+    /// A link is for the tenant that it was made for. Whoever has it is not its customer: neither do the customer's grants
+    /// open others to it, nor do they give it roles.
+    fn tenant_of_link(
+        &self,
+        known: &Known,
+        headers: &HeaderMap,
+    ) -> Result<(Tenant, Option<RegionRef>), Rejection> {
+        let tenant = known.tenant.as_ref();
+        if let Some((selected, _)) = self.selected(headers)?
+            && tenant != Some(&selected)
+        {
+            return Err(Rejection::TenantForbidden);
+        }
+        let identity = &known.identity;
+        let customer = identity.customer.as_ref();
+        let customer = customer.and_then(|customer| self.directory.customer(customer));
+        let region = match tenant {
+            None => customer.and_then(|customer| self.directory.region_of_customer(&customer)),
+            Some(tenant) => match customer.and_then(|customer| customer.grant(tenant).cloned()) {
+                Some(grant) => self.directory.region_of(&grant),
+                None => self.region_of(identity, tenant),
+            },
+        };
+        Ok((Tenant::Own, region))
     }
 
     fn choose_tenant(

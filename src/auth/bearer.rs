@@ -30,6 +30,18 @@ pub enum Authority {
     Introspection(Arc<Introspection>),
 }
 
+impl Authority {
+    /// Are both the very same?
+    pub(super) fn is(&self, other: &Authority) -> bool {
+        match (self, other) {
+            (Authority::Issuer(own), Authority::Issuer(other)) => Arc::ptr_eq(own, other),
+            (Authority::Own(own), Authority::Own(other)) => Arc::ptr_eq(own, other),
+            (Authority::Introspection(own), Authority::Introspection(other)) => Arc::ptr_eq(own, other),
+            (Authority::Issuer(_) | Authority::Own(_) | Authority::Introspection(_), _) => false,
+        }
+    }
+}
+
 /// The authorities of one route.
 #[derive(Debug, Clone)]
 pub(super) struct Bearer {

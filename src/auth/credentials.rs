@@ -193,8 +193,11 @@ impl Credentials {
             Kind::Public => return Ok(Caller::of(Who::Anonymous)),
             Kind::Required(authenticators) => authenticators,
         };
+        let mut ended = None;
         for authenticator in authenticators {
             let known = match authenticator {
+                // A session that has ended decides, except beside another sign-in of the same api: its cookie stays where it is.
+                _ if ended.is_some() && !matches!(authenticator, Authenticator::SignedIn(_)) => None,
                 Authenticator::Bearer(bearer) => bearer.identify(presented, clock).await?,
                 Authenticator::Session(session) => session.identify(presented, clock.unix()).await?,
                 Authenticator::Basic(logins) => logins.identify(presented, clock.unix()).await?,
@@ -210,7 +213,11 @@ impl Credentials {
                             });
                         }
                         Ok(None) => None,
-                        Err(refusal) => return Err(self.instead(refusal, presented)),
+                        Err(refusal @ Rejection::SessionEnded(_)) => {
+                            ended.get_or_insert(refusal);
+                            None
+                        }
+                        Err(refusal) => return Err(refusal),
                     }
                 }
             };
@@ -218,7 +225,7 @@ impl Credentials {
                 return Ok(Caller::of(Who::Known(known)));
             }
         }
-        Err(self.instead(Rejection::CredentialsMissing, presented))
+        Err(self.instead(ended.unwrap_or(Rejection::CredentialsMissing), presented))
     }
 
     /// A browser that opens a page is sent to sign in; a program is told that it has to.

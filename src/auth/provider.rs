@@ -181,6 +181,13 @@ impl Provider {
             ("refresh_token", refresh.as_str()),
         ];
         let mut tokens = self.ask(&parameters, now).await?;
+        if let (Some(old), Some(new)) = (&old.id, &tokens.id)
+            && !is_of_the_same_user(old, new)
+        {
+            return Err(ProviderError::Invalid(
+                "the ID token is of another user than before",
+            ));
+        }
         tokens.refresh = tokens.refresh.or_else(|| old.refresh.clone());
         tokens.id = tokens.id.or_else(|| old.id.clone());
         Ok(tokens)
@@ -333,6 +340,23 @@ const LEEWAY: i64 = 60;
 /// twice as long, after half its life.
 const REFRESH_BEFORE: u64 = 60;
 
+/// However short a token lives, it is used so many seconds before another is asked for.
+const FLOOR: u64 = 5;
+
+/// What of an ID token stays the same when it is refreshed (OpenID Connect Core section 12.2).
+fn is_of_the_same_user(old: &str, new: &str) -> bool {
+    let claims = |token: &str| {
+        let parts = compact::parts(token).ok()?;
+        strict_json::object(&compact::decode(parts.payload).ok()?).ok()
+    };
+    match (claims(old), claims(new)) {
+        (Some(old), Some(new)) => ["iss", "sub", "aud"]
+            .iter()
+            .all(|name| old.get(*name) == new.get(*name)),
+        (None, _) | (_, None) => false,
+    }
+}
+
 /// RFC 6749 section 5.1.
 fn tokens(members: &Map<String, Value>, now: UnixTime) -> Result<ProviderTokens, &'static str> {
     let token = |name: &str| match members.get(name) {
@@ -361,7 +385,7 @@ fn tokens(members: &Map<String, Value>, now: UnixTime) -> Result<ProviderTokens,
         id: token("id_token")?,
         expires_at: now.plus(Duration::from_secs(seconds)),
         refresh_at: now.plus(Duration::from_secs(
-            seconds.saturating_sub(REFRESH_BEFORE.min(seconds / 2)),
+            FLOOR.max(seconds.saturating_sub(REFRESH_BEFORE.min(seconds / 2))),
         )),
     })
 }

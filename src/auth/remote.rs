@@ -3,10 +3,13 @@
 //! The token stays on the server. In the store it is sealed with a key that follows from the cookie's value, of which the store
 //! has the digest alone: whoever reads the file has no token. Each request is judged by the token, in the way in which it would
 //! be if the client had sent it: whatever ends it (its time, a revocation there, a key that went) ends what the session is
-//! worth. It is refreshed a while before its end, once for all requests of the session that come meanwhile.
+//! worth. It is refreshed a while before its end, once for all requests of the session that come meanwhile, and to the end of that
+//! even if they leave: a refresh token is good once, and what came of it must not be lost. While the provider does not answer, a
+//! session waits for it; only a refusal of the provider's ends it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -26,9 +29,11 @@ use crate::accounts::standing::{Marks, Observed, Read, Reading, State, Thing};
 use crate::base::clock::{Clock, UnixTime};
 use crate::base::digest::Digest;
 use crate::base::sealed::SealingKey;
+use crate::base::tasks;
 use crate::base::token_value::{Shape, TokenValue};
-use crate::config::plan::RemoteSignInPlan;
+use crate::config::plan::{ProviderPlan, RemoteSignInPlan};
 use crate::http::cookie;
+use crate::net::fetch::FetchError;
 use crate::rejection::{Rejection, bug};
 use crate::store::StoreError;
 use crate::store::model::{Actor, By, RemoteSession, Session};
@@ -44,26 +49,59 @@ const LONGEST: usize = 128;
 /// Sessions of one sign-in that are remembered: some 4 KiB each.
 const REMEMBERED: usize = 10_000;
 
-/// Sessions whose digests begin alike wait for each other when they are refreshed.
-const STRIPES: usize = 64;
-
 /// When a provider did not answer, it is asked again after so long at the earliest.
 const AFTER_SILENCE: i64 = 5;
+
+/// Locks that nobody holds any more are thrown away when there are so many.
+const MANY_FLIGHTS: usize = 1_024;
 
 /// The sessions of one sign-in, to recognise callers by.
 pub struct RemoteSessions {
     /// `API/NAME`.
     name: String,
+    /// What is sealed is sealed for this: the same name at another provider is another thing.
+    bound: String,
     plan: RemoteSignInPlan,
     csrf: Option<CsrfRule>,
     accounts: Arc<Accounts>,
     provider: Arc<Provider>,
+    authority: Authority,
     judge: Bearer,
     verified: Verified<Arc<Held>>,
     metrics: Arc<CredentialMetrics>,
     clock: Clock,
-    /// Of sessions that are refreshed, by digest: one at a time of each.
-    refreshing: Box<[tokio::sync::Mutex<()>]>,
+    flights: Arc<Flights>,
+    /// Until when a provider that did not answer is left alone.
+    quiet_until: AtomicI64,
+}
+
+/// A lock for each session that is being refreshed: a refresh token that is used twice ends everything. It is not in what is
+/// remembered of a session, which may be forgotten meanwhile, or be another after a reload.
+#[derive(Default)]
+struct Flights(Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Flights {
+    fn of(&self, session: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = all.get(&session).and_then(Weak::upgrade) {
+            return flight;
+        }
+        if all.len() >= MANY_FLIGHTS {
+            all.retain(|_, flight| flight.strong_count() > 0);
+        }
+        let flight = Arc::default();
+        all.insert(session, Arc::downgrade(&flight));
+        flight
+    }
+}
+
+/// Why a token is to be refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// It ends soon, or has.
+    Due,
+    /// It is said to have ended, sooner than the provider said.
+    Over,
 }
 
 /// A session that is remembered.
@@ -79,7 +117,7 @@ struct Held {
     marks: Marks,
     key: SealingKey,
     tokens: ArcSwap<Ready>,
-    /// Until when a provider that did not answer is left alone.
+    /// Until when a provider is left alone that gave nonsense for this session.
     quiet_until: AtomicI64,
 }
 
@@ -115,29 +153,52 @@ impl Ready {
     }
 }
 
+impl Ready {
+    fn is_due(&self, now: UnixTime) -> bool {
+        self.tokens.refresh.is_some() && now >= self.tokens.refresh_at
+    }
+}
+
 impl RemoteSessions {
-    /// The sessions of a sign-in: `name` is `API/NAME`, `authority` judges the provider's access tokens.
-    pub fn new(
+    /// The sessions of a sign-in: `name` is `API/NAME`, `authority` judges the provider's access tokens. Those of `before` go on if
+    /// nothing has changed; a refresh that is under way there is waited for here in any case.
+    ///
+    /// # Errors
+    /// [`FetchError`], when the provider's authorities cannot be read.
+    #[expect(clippy::too_many_arguments, reason = "all that it is made of, once")]
+    pub fn carried(
         name: String,
         plan: RemoteSignInPlan,
         accounts: Arc<Accounts>,
-        provider: Arc<Provider>,
+        provider: &ProviderPlan,
         authority: Authority,
         metrics: Arc<CredentialMetrics>,
         clock: Clock,
-    ) -> Arc<RemoteSessions> {
-        Arc::new(RemoteSessions {
+        before: Option<&Arc<RemoteSessions>>,
+    ) -> Result<Arc<RemoteSessions>, FetchError> {
+        if let Some(before) = before
+            && before.plan == plan
+            && before.provider.plan() == provider
+            && before.authority.is(&authority)
+            && Arc::ptr_eq(&before.accounts, &accounts)
+        {
+            return Ok(Arc::clone(before));
+        }
+        Ok(Arc::new(RemoteSessions {
             csrf: plan.csrf.as_ref().map(CsrfRule::new),
+            bound: format!("{name}\n{}\n{}", provider.token, provider.client_id),
             name,
             plan,
             accounts,
-            provider,
-            judge: Bearer::new(vec![authority]),
+            provider: Arc::new(Provider::new(provider)?),
+            judge: Bearer::new(vec![authority.clone()]),
+            authority,
             verified: Verified::new(REMEMBERED),
             metrics,
             clock,
-            refreshing: (0..STRIPES).map(|_| tokio::sync::Mutex::new(())).collect(),
-        })
+            flights: before.map_or_else(Arc::default, |before| Arc::clone(&before.flights)),
+            quiet_until: AtomicI64::new(i64::MIN),
+        }))
     }
 
     /// The provider.
@@ -150,9 +211,14 @@ impl RemoteSessions {
         &self.plan
     }
 
-    /// What is sealed for it, or kept in a cookie, is about this.
+    /// `API/NAME`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What is sealed for it, or kept in a cookie, is about this.
+    pub fn bound(&self) -> &str {
+        &self.bound
     }
 
     /// The caller; `None` when there is no cookie of this sign-in.
@@ -161,7 +227,7 @@ impl RemoteSessions {
     /// [`Rejection::SessionEnded`], [`Rejection::CsrfFailed`], and what becomes of its token: [`Rejection::AccountSuspended`],
     /// [`Rejection::AuthorityUnavailable`], [`Rejection::StoreUnavailable`].
     pub(super) async fn identify(
-        &self,
+        self: &Arc<Self>,
         presented: &Presented<'_>,
         clock: &Clock,
     ) -> Result<Option<Recognised>, Rejection> {
@@ -184,41 +250,43 @@ impl RemoteSessions {
     }
 
     async fn by_value(
-        &self,
+        self: &Arc<Self>,
         value: &[u8],
         presented: &Presented<'_>,
         clock: &Clock,
     ) -> Result<Recognised, Rejection> {
-        let now = clock.unix();
-        let held = self.find(value, now).await?;
+        let held = self.find(value, clock.unix()).await?;
         if let Some(rule) = &self.csrf {
             rule.check(presented, &held.csrf)?;
         }
         let mut current = held.tokens.load_full();
-        if self.is_due(&held, &current, now) {
+        if current.is_due(clock.unix()) {
             // Rare: not a part of every request's future.
-            current = Box::pin(self.refreshed(value, &held, now)).await?;
+            current = Box::pin(self.renewed(value, &held, &current, Cause::Due)).await?;
         }
-        let judged = self
-            .judge
-            .by_token(&current.tokens.access, current.digest, clock)
-            .await;
+        let mut judged = self.by_token(&current, clock).await;
+        if matches!(judged, Err(Rejection::TokenExpired)) && current.tokens.refresh.is_some() {
+            current = Box::pin(self.renewed(value, &held, &current, Cause::Over)).await?;
+            judged = self.by_token(&current, clock).await;
+        }
         match judged {
             Ok(known) => {
                 let bearer = self.plan.forwards_token.then(|| Arc::clone(&current.bearer));
                 Ok((known, bearer))
             }
-            // It was taken back there, or the provider has refused to refresh it.
-            Err(Rejection::CredentialsInvalid(why)) => Err(self.over(&held, now, why).await),
-            Err(Rejection::TokenExpired) => Err(self.over(&held, now, "its token has ended").await),
+            // It was taken back there, or its key is not known yet. It stays: each call is judged anew.
+            Err(Rejection::CredentialsInvalid(why)) => Err(self.refuse("invalid", why)),
+            Err(Rejection::TokenExpired) if current.tokens.refresh.is_some() => {
+                Err(Rejection::AuthorityUnavailable)
+            }
+            Err(Rejection::TokenExpired) => Err(self.over(&held, clock.unix(), "its token has ended").await),
             Err(other) => Err(other),
         }
     }
 
-    fn is_due(&self, held: &Held, current: &Ready, now: UnixTime) -> bool {
-        current.tokens.refresh.is_some()
-            && now >= current.tokens.refresh_at
-            && now.0 >= held.quiet_until.load(Ordering::Relaxed)
+    async fn by_token(&self, current: &Ready, clock: &Clock) -> Result<Arc<Known>, Rejection> {
+        let token = &current.tokens.access;
+        self.judge.by_token(token, current.digest, clock).await
     }
 
     /// The session of a cookie's value, if it is good now; its use is noted.
@@ -315,7 +383,7 @@ impl RemoteSessions {
 
     fn opened(&self, value: &[u8], session: &RemoteSession, marks: Marks) -> Option<Held> {
         let key = SealingKey::derived(value, "session tokens")?;
-        let tokens = unsealed(&key.open(&session.sealed, &self.name)?)?;
+        let tokens = unsealed(&key.open(&session.sealed, &self.bound)?)?;
         Some(Held {
             digest: session.digest,
             csrf: session.csrf,
@@ -330,46 +398,84 @@ impl RemoteSessions {
         })
     }
 
-    /// Other tokens. The old ones where the provider does not answer and they are good for a while yet.
-    async fn refreshed(&self, value: &[u8], held: &Held, now: UnixTime) -> Result<Arc<Ready>, Rejection> {
-        let stripe = usize::from(held.digest.as_bytes().first().copied().unwrap_or(0)) % STRIPES;
-        let _alone = match self.refreshing.get(stripe) {
-            Some(stripe) => Some(stripe.lock().await),
-            None => None,
+    /// Other tokens than `old`. The old ones while somebody else is asking, or nobody answers, and they are good for a while yet.
+    async fn renewed(
+        self: &Arc<Self>,
+        value: &[u8],
+        held: &Held,
+        old: &Arc<Ready>,
+        cause: Cause,
+    ) -> Result<Arc<Ready>, Rejection> {
+        let flight = self.flights.of(held.digest);
+        let is_good = cause == Cause::Due && self.clock.unix() < old.tokens.expires_at;
+        let alone = if is_good {
+            match flight.try_lock_owned() {
+                Ok(alone) => alone,
+                Err(_) => return Ok(Arc::clone(old)),
+            }
+        } else {
+            flight.lock_owned().await
         };
-        // Somebody was faster, perhaps, or has found that nobody answers. A refresh token that is used twice ends everything.
-        let held = &*self.find(value, now).await?;
+        // Somebody was faster, perhaps, or has found that nobody answers.
+        let now = self.clock.unix();
+        let held = self.find(value, now).await?;
         let current = held.tokens.load_full();
-        if !self.is_due(held, &current, now) {
-            return unless_over(current, now);
+        let is_wanted = match cause {
+            Cause::Due => current.is_due(now),
+            Cause::Over => current.digest == old.digest,
+        };
+        if !is_wanted {
+            return Ok(current);
         }
-        match self.provider.refresh(&current.tokens, now).await {
+        let quiet = [&self.quiet_until, &held.quiet_until].map(|until| until.load(Ordering::Relaxed));
+        if quiet.iter().any(|until| now.0 < *until) {
+            return unless_over(current, now, cause);
+        }
+        let this = Arc::clone(self);
+        let refreshed = tasks::carry_through("session refresh", async move {
+            let _alone = alone;
+            this.refresh(&held, current, cause).await
+        });
+        refreshed.await.unwrap_or(Err(Rejection::AuthorityUnavailable))
+    }
+
+    async fn refresh(&self, held: &Held, current: Arc<Ready>, cause: Cause) -> Result<Arc<Ready>, Rejection> {
+        match self.provider.refresh(&current.tokens, self.clock.unix()).await {
             Ok(tokens) => {
-                let sealed = sealed(&tokens).and_then(|text| held.key.seal(&text, &self.name));
+                let sealed = sealed(&tokens).and_then(|text| held.key.seal(&text, &self.bound));
                 let next = Ready::new(tokens).ok_or(Rejection::AuthorityUnavailable)?;
                 let next = Arc::new(next);
-                // The old refresh token is no good any more: what is not kept is lost with the process, and not before.
+                // The old refresh token is no good any more: what is not kept is lost with the process.
                 held.tokens.store(Arc::clone(&next));
-                if let Some(sealed) = sealed {
-                    match self.accounts.store().reseal_remote(held.digest, sealed).await {
-                        Ok(Edit::Done) => {}
-                        Ok(Edit::Unknown) => return Err(self.refuse("ended", "it was ended")),
-                        Err(error) => {
-                            tracing::warn!(%error, "refreshed tokens of a session could not be kept");
-                        }
+                let Some(sealed) = sealed else { return Ok(next) };
+                match self.accounts.store().reseal_remote(held.digest, sealed).await {
+                    Ok(Edit::Done) => Ok(next),
+                    Ok(Edit::Unknown) => {
+                        // Signed out meanwhile, with the old token; nobody has this one.
+                        self.verified.remove(&held.digest);
+                        self.provider.revoke(&next.tokens).await;
+                        Err(self.refuse("ended", "it was ended"))
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "refreshed tokens of a session could not be kept");
+                        Ok(next)
                     }
                 }
-                Ok(next)
             }
             Err(error @ ProviderError::Refused(_)) => {
                 tracing::info!(sign_in = %self.name, %error, "a session ends: its tokens are not refreshed");
+                let now = self.clock.unix();
                 Err(self.over(held, now, "its provider does not refresh it").await)
             }
-            Err(error @ (ProviderError::Silent(_) | ProviderError::Invalid(_))) => {
+            Err(error) => {
                 tracing::warn!(sign_in = %self.name, %error, "the tokens of a session are not refreshed");
-                held.quiet_until
-                    .store(now.0.saturating_add(AFTER_SILENCE), Ordering::Relaxed);
-                unless_over(current, now)
+                let now = self.clock.unix();
+                let until = match error {
+                    ProviderError::Silent(_) => &self.quiet_until,
+                    ProviderError::Invalid(_) | ProviderError::Refused(_) => &held.quiet_until,
+                };
+                until.store(now.0.saturating_add(AFTER_SILENCE), Ordering::Relaxed);
+                unless_over(current, now, cause)
             }
         }
     }
@@ -417,13 +523,14 @@ impl RemoteSessions {
             digest: Digest::of(opened.id.reveal()),
             sign_in: self.name.clone(),
             csrf: Digest::of(opened.csrf.reveal()),
-            sealed: key.seal(&text, &self.name).ok_or_else(bug)?,
+            sealed: key.seal(&text, &self.bound).ok_or_else(bug)?,
             created_at: now,
             last_seen: now,
             expires_at: now.plus(self.plan.lifetime),
             idle: self.plan.idle,
         };
-        self.end(headers, now).await?;
+        let replaced = self.end(headers, now).await?;
+        self.revoke(replaced).await;
         let by = By::new(Actor::System, now);
         match self.accounts.store().open_remote(session, by).await {
             Ok(Creation::Created) => Ok(opened),
@@ -432,26 +539,86 @@ impl RemoteSessions {
         }
     }
 
-    /// Ends the sessions that a request brings, and gives back the tokens of one of them.
+    /// Ends the sessions that a request brings, and gives back their tokens. Whether those are good is asked of nobody: whoever
+    /// wants to leave may, also while the provider is down.
     ///
     /// # Errors
+    /// [`Rejection::CsrfFailed`] when the request does not show that it was meant, for none of them;
     /// [`Rejection::StoreUnavailable`]; then they have not ended.
-    pub async fn end(&self, headers: &HeaderMap, now: UnixTime) -> Result<Option<ProviderTokens>, Rejection> {
-        let name = self.plan.cookie.https.name();
-        let mut tokens = None;
-        for value in values_of(headers, name).unwrap_or_default() {
-            let digest = Digest::of_bytes(value);
-            let (found, marks) = self.observe(digest, now).await?;
+    pub async fn leave(
+        &self,
+        presented: &Presented<'_>,
+        now: UnixTime,
+    ) -> Result<Vec<ProviderTokens>, Rejection> {
+        let (mut ended, mut refusal) = (Vec::new(), None);
+        for value in self.values(presented.headers) {
+            let (found, marks) = self.observe(Digest::of_bytes(value), now).await?;
             let Some(session) = found else { continue };
-            if let Some(held) = self.opened(value, &session, marks) {
-                tokens = Some(held.tokens.load().tokens.clone());
+            match self
+                .csrf
+                .as_ref()
+                .map(|rule| rule.check(presented, &session.csrf))
+            {
+                None | Some(Ok(())) => ended.extend(self.end_one(value, &session, marks, now).await?),
+                Some(Err(failed)) => refusal = Some(failed),
             }
-            let by = By::new(Actor::System, now);
-            let ended = self.accounts.store().end_remote(digest, by).await;
-            ended.map_err(|error| store_failed(&error))?;
-            self.verified.remove(&digest);
         }
+        match refusal {
+            Some(failed) if ended.is_empty() => Err(failed),
+            Some(_) | None => Ok(ended),
+        }
+    }
+
+    /// Ends the sessions that a request brings, and gives back their tokens.
+    async fn end(&self, headers: &HeaderMap, now: UnixTime) -> Result<Vec<ProviderTokens>, Rejection> {
+        let mut ended = Vec::new();
+        for value in self.values(headers) {
+            let (found, marks) = self.observe(Digest::of_bytes(value), now).await?;
+            if let Some(session) = found {
+                ended.extend(self.end_one(value, &session, marks, now).await?);
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn end_one(
+        &self,
+        value: &[u8],
+        session: &RemoteSession,
+        marks: Marks,
+        now: UnixTime,
+    ) -> Result<Option<ProviderTokens>, Rejection> {
+        let by = By::new(Actor::System, now);
+        let ended = self.accounts.store().end_remote(session.digest, by).await;
+        ended.map_err(|error| store_failed(&error))?;
+        // What is remembered may be newer than what the store could keep.
+        let held = self.verified.get(&session.digest);
+        self.verified.remove(&session.digest);
+        let tokens = match held {
+            Some(held) => Some(held.tokens.load().tokens.clone()),
+            None => self
+                .opened(value, session, marks)
+                .map(|held| held.tokens.load().tokens.clone()),
+        };
         Ok(tokens)
+    }
+
+    /// Revokes tokens at the provider, also if whoever waits for it leaves.
+    pub async fn revoke(&self, tokens: Vec<ProviderTokens>) {
+        if tokens.is_empty() {
+            return;
+        }
+        let provider = Arc::clone(&self.provider);
+        let revoked = tasks::carry_through("revocation", async move {
+            for tokens in &tokens {
+                provider.revoke(tokens).await;
+            }
+        });
+        revoked.await.unwrap_or(());
+    }
+
+    fn values<'h>(&'h self, headers: &'h HeaderMap) -> Vec<&'h [u8]> {
+        values_of(headers, self.plan.cookie.https.name()).unwrap_or_default()
     }
 
     /// Tells how many sessions are remembered now.
@@ -475,8 +642,8 @@ fn values_of<'h>(headers: &'h HeaderMap, name: &'h str) -> Option<Vec<&'h [u8]>>
     )
 }
 
-fn unless_over(current: Arc<Ready>, now: UnixTime) -> Result<Arc<Ready>, Rejection> {
-    if now < current.tokens.expires_at {
+fn unless_over(current: Arc<Ready>, now: UnixTime, cause: Cause) -> Result<Arc<Ready>, Rejection> {
+    if cause == Cause::Due && now < current.tokens.expires_at {
         Ok(current)
     } else {
         Err(Rejection::AuthorityUnavailable)

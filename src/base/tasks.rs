@@ -16,6 +16,20 @@ where
     })
 }
 
+/// Runs `work` to its end even if whoever waits for it leaves, as a request's future does with its client. `None` if it panicked
+/// or the runtime ended.
+pub async fn carry_through<F>(name: &'static str, work: F) -> Option<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let (tell, told) = tokio::sync::oneshot::channel();
+    drop(spawn(name, async move {
+        // Nobody may be left to be told.
+        let _ = tell.send(work.await);
+    }));
+    told.await.ok()
+}
+
 pin_project_lite::pin_project! {
     /// A task and its name. Written out: an `async` block around `task` would keep room for it twice, and there is one
     /// for each open connection.

@@ -26,7 +26,7 @@ use crate::rejection::Rejection;
 
 pub use enrolment::EnrolmentTokens;
 pub use nodes::{Enrol, Nodes};
-pub use remote::RemoteSignIn;
+pub use remote::{RemoteSignIn, UNDER_WAY};
 pub use sign_url::SignUrl;
 pub use status::{Status, Watched};
 

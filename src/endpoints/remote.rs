@@ -2,7 +2,8 @@
 //!
 //! What has to be known again when the browser comes back (the state, the nonce, the verifier, where it wanted to go) goes with
 //! it, sealed, in a cookie that only the path of the way back gets. So nothing is kept here for whoever begins and does not
-//! finish, and whoever comes back without having begun is refused.
+//! finish, and whoever comes back without having begun is refused. Over HTTPS its name begins with `__Host-`: only this host can have
+//! set it, so nobody can plant a sign-in that somebody else began.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::auth::Presented;
 use crate::auth::provider::ProviderError;
-use crate::auth::remote::RemoteSessions;
+use crate::auth::remote::{OpenedRemote, RemoteSessions};
 use crate::base::clock::UnixTime;
 use crate::base::digest::Digest;
 use crate::base::sealed::SealingKey;
+use crate::base::tasks;
 use crate::base::token_value::{Shape, TokenValue};
 use crate::http::cookie::{self, Attributes, CookieTemplate, SameSite};
 use crate::http::form::{Bounds, Parameters};
@@ -35,6 +38,9 @@ const LONGEST_WAY: Duration = Duration::from_secs(600);
 
 /// Longest path that a browser is sent to afterwards.
 const LONGEST_RETURN: usize = 2 << 10;
+
+/// How the cookies of sign-ins under way begin, over HTTPS.
+pub const UNDER_WAY: &str = "__Host-sign-in-";
 
 /// So much of the state is in the name of the cookie: several sign-ins may be under way in one browser.
 const STATE_IN_NAME: usize = 8;
@@ -85,7 +91,7 @@ impl RemoteSignIn {
         let text = serde_json::to_vec(&way)
             .map(Zeroizing::new)
             .map_err(|error| bug(&error))?;
-        let sealed = self.key.seal(&text, self.sessions.name());
+        let sealed = self.key.seal(&text, self.sessions.bound());
         let sealed = sealed.ok_or_else(|| bug(&"a sign-in could not be sealed"))?;
         let template = self.cookie(&way.state, asked.scheme)?;
         let cookie = template
@@ -127,18 +133,13 @@ impl RemoteSignIn {
         }
         let code = single("code")?.ok_or_else(bad)?;
         let plan = self.sessions.plan();
-        let redeemed = provider
-            .redeem(code, &plan.redirect_uri, &way.verifier, &way.nonce, asked.now)
-            .await;
-        let tokens = redeemed.map_err(|error| self.failed(&error))?;
-        match self.sessions.judge(&tokens).await {
-            Ok(_) => {}
-            Err(Rejection::CredentialsInvalid(_) | Rejection::TokenExpired) => {
-                return Err(Rejection::ProviderRefused("its token is none that is taken here"));
-            }
-            Err(other) => return Err(other),
-        }
-        let opened = self.sessions.open(&tokens, asked.headers, asked.now).await?;
+        // A code is good once: what comes of it is not lost with a client that leaves meanwhile.
+        let (this, code, headers, now) = (self.clone(), code.to_owned(), asked.headers.clone(), asked.now);
+        let (verifier, nonce) = (way.verifier, way.nonce);
+        let opened = tasks::carry_through("sign-in", async move {
+            this.open(&code, &verifier, &nonce, &headers, now).await
+        });
+        let opened = opened.await.unwrap_or(Err(Rejection::AuthorityUnavailable))?;
         let mut answer = redirect(StatusCode::SEE_OTHER, &way.return_to)?;
         let fields = answer.headers_mut();
         let session = plan.cookie.by(asked.scheme).set(opened.id.reveal());
@@ -151,19 +152,54 @@ impl RemoteSignIn {
         Ok(answer)
     }
 
+    /// Posts the code, asks what its token is worth, and opens a session.
+    async fn open(
+        &self,
+        code: &str,
+        verifier: &str,
+        nonce: &str,
+        headers: &HeaderMap,
+        now: UnixTime,
+    ) -> Result<OpenedRemote, Rejection> {
+        let (provider, plan) = (self.sessions.provider(), self.sessions.plan());
+        let redeemed = provider
+            .redeem(code, &plan.redirect_uri, verifier, nonce, now)
+            .await;
+        let tokens = redeemed.map_err(|error| self.failed(&error))?;
+        let opened = match self.sessions.judge(&tokens).await {
+            Ok(_) => self.sessions.open(&tokens, headers, now).await,
+            Err(Rejection::CredentialsInvalid(_) | Rejection::TokenExpired) => {
+                Err(Rejection::ProviderRefused("its token is none that is taken here"))
+            }
+            Err(other) => Err(other),
+        };
+        if opened.is_err() {
+            // Nobody will use them.
+            self.sessions.revoke(vec![tokens]).await;
+        }
+        opened
+    }
+
     /// Signs out: the session ends here, its tokens at the provider, and a browser is sent there to sign out of it altogether.
     ///
     /// # Errors
-    /// [`Rejection::StoreUnavailable`]; then nothing has ended.
+    /// [`Rejection::CsrfFailed`], [`Rejection::StoreUnavailable`]; then nothing has ended.
     pub async fn end(&self, asked: &Asked<'_>) -> Result<Response<Bytes>, Rejection> {
         let plan = self.sessions.plan();
-        let tokens = self.sessions.end(asked.headers, asked.now).await?;
-        let mut there = None;
-        if let Some(tokens) = &tokens {
-            let provider = self.sessions.provider();
-            provider.revoke(tokens).await;
-            there = provider.end_session_url(tokens, plan.after_sign_out.as_deref());
-        }
+        let presented = Presented {
+            headers: asked.headers,
+            method: asked.method,
+            path: asked.path,
+            query: asked.query,
+            scheme: asked.scheme,
+            authority: asked.authority,
+        };
+        let tokens = self.sessions.leave(&presented, asked.now).await?;
+        let provider = self.sessions.provider();
+        let there = tokens
+            .first()
+            .and_then(|tokens| provider.end_session_url(tokens, plan.after_sign_out.as_deref()));
+        self.sessions.revoke(tokens).await;
         let mut answer = if takes_html(asked.headers) {
             let to = there
                 .as_deref()
@@ -188,7 +224,7 @@ impl RemoteSignIn {
             .take(4)
             .find_map(|value| {
                 let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
-                let text = self.key.open(&sealed, self.sessions.name())?;
+                let text = self.key.open(&sealed, self.sessions.bound())?;
                 let way: Way = serde_json::from_slice(&text).ok()?;
                 Digest::of(&way.state).matches(&Digest::of(state)).then_some(way)
             });
@@ -206,17 +242,25 @@ impl RemoteSignIn {
             .get(..STATE_IN_NAME)
             .filter(|_| is_plain(state))
             .ok_or_else(bad)?;
-        let back: http::Uri = self.sessions.plan().redirect_uri.parse().map_err(|_| bad())?;
+        let plan = self.sessions.plan();
+        let is_secure = scheme == Scheme::Https || plan.cookie.http == plan.cookie.https;
+        let (name, path) = if is_secure {
+            // The prefix asks for this path (RFC 6265bis section 4.1.3.2).
+            (format!("{UNDER_WAY}{part}"), "/".to_owned())
+        } else {
+            let back: http::Uri = plan.redirect_uri.parse().map_err(|_| bad())?;
+            (format!("sign-in-{part}"), back.path().to_owned())
+        };
         let attributes = Attributes {
-            path: back.path().to_owned(),
+            path,
             domain: None,
             max_age: Some(LONGEST_WAY),
             http_only: true,
-            secure: scheme == Scheme::Https,
+            secure: is_secure,
             // The provider's page is another site, and leads here by a link.
             same_site: Some(SameSite::Lax),
         };
-        CookieTemplate::new(&format!("sign-in-{part}"), &attributes).map_err(|error| bug(&error))
+        CookieTemplate::new(&name, &attributes).map_err(|error| bug(&error))
     }
 
     fn failed(&self, error: &ProviderError) -> Rejection {
@@ -254,7 +298,7 @@ fn is_local(to: &str) -> bool {
         && !to.starts_with("//")
         && to
             .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'))
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"'))
         && path::is_normal(path)
 }
 
@@ -297,6 +341,7 @@ mod tests {
             "/a\r\nSet-Cookie: x=y",
             "/a b",
             "/a#b",
+            "/a?b=\"",
             "/./a",
             "/a/../b",
             "/a//b",

@@ -56,7 +56,10 @@ pub fn remove(headers: &mut HeaderMap, names: &[String]) {
             .next()
             .unwrap_or(pair)
             .trim_ascii();
-        names.iter().any(|own| own.as_bytes() == name)
+        names.iter().any(|own| match own.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning.as_bytes()),
+            None => own.as_bytes() == name,
+        })
     };
     let pairs = |line: &HeaderValue| -> bool { line.as_bytes().split(|byte| *byte == b';').any(is_named) };
     if !headers.get_all(COOKIE).iter().any(pairs) {
@@ -171,7 +174,7 @@ const LONGEST_LIFE: u64 = 400 * 86_400;
 
 /// A cookie of ours, checked at load: each use makes one `Set-Cookie` field, and a field holds one cookie (RFC 6265
 /// section 3).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieTemplate {
     name: String,
     /// What follows the value.

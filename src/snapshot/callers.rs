@@ -13,7 +13,6 @@ use crate::auth::csrf::CsrfRule;
 use crate::auth::introspection::Introspection;
 use crate::auth::jwt::Issuer;
 use crate::auth::opaque::{OwnTokens, ServiceTokens, Signed};
-use crate::auth::provider::Provider;
 use crate::auth::remote::RemoteSessions;
 use crate::auth::session::{SessionCookies, Sessions};
 use crate::auth::signed_url::{SignedUrls, UrlKeys};
@@ -120,16 +119,18 @@ impl Callers {
                 let key = SealingKey::derived(&secret, "sign-in under way");
                 let key = key.ok_or_else(|| failed("there are no keys"))?;
                 let metrics = recorder.metrics().credential(&name, "signed-in");
-                let asked = Provider::new(provider).map_err(|cause| failed(&cause.to_string()))?;
-                let sessions = RemoteSessions::new(
+                let before = old.callers.remotes.get(&name).map(|(sessions, _)| sessions);
+                let sessions = RemoteSessions::carried(
                     name.clone(),
                     sign_in.clone(),
                     Arc::clone(accounts),
-                    Arc::new(asked),
+                    provider,
                     judge,
                     metrics,
                     recorder.clock().clone(),
-                );
+                    before,
+                )
+                .map_err(|cause| failed(&cause.to_string()))?;
                 made.insert(name, (sessions, Arc::new(key)));
             }
         }

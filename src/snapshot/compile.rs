@@ -17,6 +17,7 @@ use crate::config::plan::{
     AccessPlan, ApiPlan, BackendPlan, CredentialPlan, DialectPlan, HostPattern, LimitKey, Plan, RegionSource,
     RoutePlan, SessionCookie, TargetPlan,
 };
+use crate::endpoints::UNDER_WAY;
 use crate::headers::Outgoing;
 use crate::http::guard::Guard;
 use crate::identity::RouteName;
@@ -269,6 +270,9 @@ fn own_cookies(api: &ApiPlan) -> Vec<String> {
     for sign_in in &api.sign_ins {
         add(&sign_in.cookie);
         sign_in.csrf.iter().for_each(|csrf| add(&csrf.cookie));
+    }
+    if !api.sign_ins.is_empty() {
+        names.push(format!("{UNDER_WAY}*"));
     }
     names.extend(
         api.session

@@ -42,7 +42,7 @@ const ROUTES: &str = r#"
         to: { sign-out: {} }
       - { path: /there, methods: [GET], public: true, to: { begin-sign-in: elsewhere } }
       - { path: /back, methods: [GET], public: true, to: { finish-sign-in: elsewhere } }
-      - { path: /out, methods: [POST], credentials: [signed-in: elsewhere], to: { end-sign-in: elsewhere } }
+      - { path: /out, methods: [POST], public: true, to: { end-sign-in: elsewhere } }
       - { path: "/cases/{*rest}", credentials: [signed-in: elsewhere], to: { backend: backend } }
       - { path: /letters, methods: [GET, POST], to: { enrolment-tokens: { service: staff, scopes: [read] } } }
       - { path: /join, methods: [POST], public: true, to: { enrol: { service: staff, token: /token } } }

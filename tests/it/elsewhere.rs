@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tollgate::base::clock::Clock;
 use tollgate::gateway::{Gateway, Options};
 
@@ -24,6 +25,8 @@ struct Script {
 
 struct Portal {
     gateway: Gateway,
+    text: String,
+    _folder: tempfile::TempDir,
     address: std::net::SocketAddr,
     provider: Upstream,
     backend: Upstream,
@@ -78,7 +81,7 @@ apis:
     routes:
       - {{ path: /portal/login, methods: [GET], public: true, to: {{ begin-sign-in: portal }} }}
       - {{ path: /portal/callback, methods: [GET], public: true, to: {{ finish-sign-in: portal }} }}
-      - {{ path: /portal/logout, methods: [POST], credentials: [signed-in: portal], to: {{ end-sign-in: portal }} }}
+      - {{ path: /portal/logout, methods: [POST], public: true, to: {{ end-sign-in: portal }} }}
       - {{ path: "/portal/cases/{{*rest}}", credentials: [signed-in: portal], to: {{ backend: cases }} }}
       - {{ path: "/portal/admin/{{*rest}}", credentials: [signed-in: portal], access: {{ roles: [customer_admin] }}, to: {{ backend: cases }} }}
 "#
@@ -121,6 +124,11 @@ impl Portal {
     }
 
     async fn with(more: &str) -> Portal {
+        Portal::changed(more, &|text| text).await
+    }
+
+    /// With a configuration that is changed so before it is read.
+    async fn changed(more: &str, change: &dyn Fn(String) -> String) -> Portal {
         let script: Arc<Mutex<Script>> = Arc::default();
         let says = Arc::clone(&script);
         let provider = Upstream::behaving("provider", move |seen| {
@@ -154,6 +162,7 @@ impl Portal {
         std::fs::write(&secret, "the secret of the portal").expect("a file");
         let text =
             config(&provider.url(), &backend.url(), more).replace("SECRET", &secret.display().to_string());
+        let text = change(text);
         let clock = Clock::manual(START);
         let options = Options {
             clock: clock.clone(),
@@ -162,6 +171,8 @@ impl Portal {
         let gateway = Gateway::start(plan(&text), options).await.expect("to start");
         Portal {
             address: gateway.addresses()[0],
+            text,
+            _folder: folder,
             gateway,
             provider,
             backend,
@@ -560,7 +571,7 @@ async fn a_provider_that_hangs_or_is_down_is_503_within_its_deadline() {
 
 /// PULSE-10, PULSE-11.
 #[tokio::test]
-async fn a_token_that_is_revoked_there_ends_the_session_here_with_the_next_call() {
+async fn a_token_that_is_revoked_there_is_worth_nothing_here_from_the_next_call_on() {
     let portal = Portal::start().await;
     let (session, _) = portal.signed_in().await;
     assert_eq!(portal.case(&session).await.status, 200);
@@ -570,8 +581,12 @@ async fn a_token_that_is_revoked_there_ends_the_session_here_with_the_next_call(
         (got.status.as_u16(), got.json()["code"].as_str()),
         (401, Some("session_ended"))
     );
+    assert_eq!(portal.case(&session).await.status, 401);
+    // When it would be refreshed the provider has the last word.
+    portal.clock.advance(Duration::from_secs(540));
+    assert_eq!(portal.case(&session).await.status, 401, "it is not refreshed");
     portal.script.lock().unwrap().dead.clear();
-    assert_eq!(portal.case(&session).await.status, 401, "it does not come back");
+    assert_eq!(portal.case(&session).await.status, 401, "it has ended");
 }
 
 #[tokio::test]
@@ -597,10 +612,18 @@ async fn a_token_is_refreshed_before_its_end_once_for_all_calls_that_come_meanwh
         (field(&posted, "grant_type"), field(&posted, "refresh_token")),
         ("refresh_token".to_owned(), "refresh-1".to_owned())
     );
+    // Nobody waits for it while the old one is good.
+    let sent = portal.backend.seen();
+    let sent: Vec<&str> = sent[1..].iter().map(|seen| seen.only("authorization")).collect();
     assert!(
-        portal.backend.seen()[1..]
-            .iter()
-            .all(|seen| seen.only("authorization") == "Bearer access-2")
+        sent.iter()
+            .all(|token| ["Bearer access-1", "Bearer access-2"].contains(token)),
+        "{sent:?}"
+    );
+    assert_eq!(portal.case(&session).await.status, 200);
+    assert_eq!(
+        portal.backend.seen().pop().unwrap().only("authorization"),
+        "Bearer access-2"
     );
     // The next time it is the new refresh token.
     portal.clock.advance(Duration::from_secs(600));
@@ -651,6 +674,11 @@ async fn a_provider_that_refuses_to_refresh_ends_the_session_and_one_that_does_n
         (got.status.as_u16(), got.json()["code"].as_str()),
         (503, Some("authority_unavailable"))
     );
+    // The provider is left alone for a moment, and the session waits.
+    for _ in 0..3 {
+        assert_eq!(portal.case(&session).await.status, 503);
+    }
+    assert_eq!(portal.asked().len(), 3);
     portal.clock.advance(Duration::from_secs(5));
     portal.says(
         200,
@@ -771,6 +799,275 @@ async fn signing_out_ends_the_session_here_revokes_its_tokens_there_and_sends_a_
     );
 }
 
+/// A token endpoint that answers when the test says so.
+struct Gate(tokio::net::TcpListener);
+
+impl Gate {
+    async fn start() -> (Gate, Portal) {
+        let gate = Gate(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let url = format!("http://{}/token", gate.0.local_addr().unwrap());
+        let portal = Portal::changed("", &|text| {
+            let token = text
+                .lines()
+                .find(|line| line.starts_with("    token: "))
+                .unwrap()
+                .to_owned();
+            text.replace(&token, &format!("    token: {url}"))
+                .replace("deadline: 300ms", "deadline: 30s")
+        })
+        .await;
+        (gate, portal)
+    }
+
+    /// Whoever asks next, with the form that it posts.
+    async fn asked(&self) -> (tokio::net::TcpStream, Vec<(String, String)>) {
+        let (mut stream, _) = self.0.accept().await.unwrap();
+        let mut read = Vec::new();
+        loop {
+            let mut part = [0; 4096];
+            let length = stream.read(&mut part).await.unwrap();
+            read.extend_from_slice(&part[..length]);
+            let text = String::from_utf8_lossy(&read).into_owned();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                continue;
+            };
+            let head = head.to_ascii_lowercase();
+            let length = head
+                .split("content-length: ")
+                .nth(1)
+                .unwrap()
+                .split("\r\n")
+                .next()
+                .unwrap();
+            if body.len() >= length.parse().unwrap() {
+                let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+                return (
+                    stream,
+                    pairs
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .collect(),
+                );
+            }
+        }
+    }
+
+    async fn answer(mut stream: tokio::net::TcpStream, answer: &Value) {
+        let body = answer.to_string();
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
+        let text = format!("{head} {}\r\n\r\n{body}", body.len());
+        stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Signs in through it.
+    async fn signed_in(&self, portal: &Portal) -> (String, String) {
+        let begun = portal.begin("/portal/login").await;
+        let query = format!("code=c1&state={}", begun.state);
+        let (got, ()) = tokio::join!(portal.back(&begun, &query), async {
+            let (stream, _) = self.asked().await;
+            Gate::answer(stream, &tokens(1, &begun.nonce)).await;
+        });
+        assert_eq!(got.status, 303, "{}", got.text());
+        (
+            format!("portal={}", cookie(&got, "portal")),
+            cookie(&got, "csrftoken"),
+        )
+    }
+
+    /// A call on a connection that the client closes while the refresh is under way.
+    async fn left(&self, portal: &Portal, session: &str) -> tokio::net::TcpStream {
+        let mut client = tokio::net::TcpStream::connect(portal.address).await.unwrap();
+        let text = format!("GET /portal/cases/1 HTTP/1.1\r\nHost: portal.test\r\nCookie: {session}\r\n\r\n");
+        client.write_all(text.as_bytes()).await.unwrap();
+        let (stream, form) = self.asked().await;
+        assert_eq!(field(&form, "refresh_token"), "refresh-1");
+        drop(client);
+        stream
+    }
+}
+
+fn second() -> Value {
+    json!({"access_token": "access-2", "token_type": "Bearer", "expires_in": 600, "refresh_token": "refresh-2"})
+}
+
+#[tokio::test]
+async fn what_a_refresh_brings_is_kept_also_if_the_client_leaves_or_the_configuration_changes_meanwhile() {
+    let (gate, portal) = Gate::start().await;
+    let (session, _) = gate.signed_in(&portal).await;
+    portal.clock.advance(Duration::from_secs(600));
+    let stream = gate.left(&portal, &session).await;
+    // Another view of the same session: the plan is another, so nothing is carried over but who is asking.
+    let changed = portal.text.replace("lifetime: 8h", "lifetime: 9h");
+    portal.gateway.reload(plan(&changed)).await.unwrap();
+    let (got, ()) = tokio::join!(portal.case(&session), async {
+        // It waits for the answer to the first, and asks no second time with the same refresh token.
+        tokio::task::yield_now().await;
+        Gate::answer(stream, &second()).await;
+    });
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(
+        portal.backend.seen().pop().unwrap().only("authorization"),
+        "Bearer access-2"
+    );
+    // After the next end it is the second refresh token.
+    portal.clock.advance(Duration::from_secs(600));
+    let (got, form) = tokio::join!(portal.case(&session), async {
+        let (stream, form) = gate.asked().await;
+        let third = json!({"access_token": "access-3", "token_type": "Bearer", "expires_in": 600});
+        Gate::answer(stream, &third).await;
+        form
+    });
+    assert_eq!(
+        (got.status.as_u16(), field(&form, "refresh_token")),
+        (200, "refresh-2".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn whoever_signs_out_during_a_refresh_leaves_no_token_behind() {
+    let (gate, portal) = Gate::start().await;
+    let (session, csrf) = gate.signed_in(&portal).await;
+    portal.clock.advance(Duration::from_secs(600));
+    let stream = gate.left(&portal, &session).await;
+    let fields = [("cookie", session.as_str()), ("x-csrf", csrf.as_str())];
+    assert_eq!(portal.call("POST", "/portal/logout", &fields).await.status, 200);
+    let second = second();
+    let (got, ()) = tokio::join!(portal.case(&session), Gate::answer(stream, &second));
+    assert_eq!(got.status, 401, "{}", got.text());
+    let revoked = async || loop {
+        let seen = portal.provider.seen();
+        let revoked = seen.iter().filter(|seen| seen.target == "/revoke");
+        let tokens: Vec<String> = revoked.map(|seen| field(&form(seen), "token")).collect();
+        if tokens.len() >= 2 {
+            return tokens;
+        }
+        tokio::task::yield_now().await;
+    };
+    let tokens = tokio::time::timeout(Duration::from_secs(20), revoked()).await;
+    assert_eq!(tokens.expect("both are revoked"), ["refresh-1", "refresh-2"]);
+}
+
+#[tokio::test]
+async fn whoever_wants_to_leave_may_also_while_the_provider_is_down_and_the_token_is_over() {
+    let portal = Portal::start().await;
+    let (session, csrf) = portal.signed_in().await;
+    portal.clock.advance(Duration::from_secs(600));
+    portal.says(500, json!({}));
+    assert_eq!(portal.case(&session).await.status, 503);
+    let fields = [("cookie", session.as_str()), ("x-csrf", csrf.as_str())];
+    assert_eq!(
+        portal.call("POST", "/portal/logout", &fields[..1]).await.status,
+        403
+    );
+    assert_eq!(portal.call("POST", "/portal/logout", &fields).await.status, 200);
+    portal.clock.advance(Duration::from_secs(5));
+    assert_eq!(portal.case(&session).await.json()["code"], "session_ended");
+    let again = portal.call("POST", "/portal/logout", &fields).await;
+    assert_eq!(again.status, 200, "there is nothing left to end");
+}
+
+#[tokio::test]
+async fn a_sign_in_under_way_is_of_this_host_alone_and_goes_to_no_backend() {
+    let https = |text: String| {
+        text.replace(
+            "server: { workers: 1 }",
+            "server: { workers: 1, trusted-proxies: [127.0.0.1] }",
+        )
+    };
+    let portal = Portal::changed("", &https).await;
+    let by_https = ("x-forwarded-proto", "https");
+    let got = portal.call("GET", "/portal/login", &[BROWSER, by_https]).await;
+    let set = got.header("set-cookie").unwrap().to_owned();
+    let (name, value) = cookies(&got).remove(0);
+    assert!(name.starts_with("__Host-sign-in-"), "{set}");
+    for attribute in ["Path=/;", "Secure", "HttpOnly", "SameSite=Lax"] {
+        assert!(set.contains(attribute), "{set}");
+    }
+    assert!(!set.contains("Domain"), "{set}");
+    // Under a name that a sibling of this host could have set it is nothing.
+    let state = got.header("location").unwrap().split("state=").nth(1).unwrap();
+    let state = state.split('&').next().unwrap();
+    let planted = format!("{}={value}", name.trim_start_matches("__Host-"));
+    let back = format!("/portal/callback?code=c&state={state}");
+    let refused = portal.call("GET", &back, &[("cookie", &planted), by_https]).await;
+    assert_eq!(refused.json()["code"], "csrf_failed");
+    let (session, _) = portal.signed_in().await;
+    let all = format!("{session}; {name}={value}; mine=1");
+    let got = portal.call("GET", "/portal/cases/1", &[("cookie", &all)]).await;
+    assert_eq!(got.status, 200);
+    assert_eq!(portal.backend.seen().pop().unwrap().only("cookie"), "mine=1");
+}
+
+#[tokio::test]
+async fn a_session_of_one_sign_in_that_has_ended_does_not_stand_in_the_way_of_another() {
+    let two = |text: String| {
+        let second = "      second: { provider: idp, redirect-uri: \"https://portal.test/portal/back2\", cookie: second, forwards-token: true, csrf: { cookie: csrf2, headers: [X-CSRF] } }\n    routes:\n      - { path: /portal/login2, methods: [GET], public: true, to: { begin-sign-in: second } }\n      - { path: /portal/back2, methods: [GET], public: true, to: { finish-sign-in: second } }\n";
+        text.replace("    routes:\n", second).replace(
+            "/portal/cases/{*rest}\", credentials: [signed-in: portal]",
+            "/portal/cases/{*rest}\", credentials: [signed-in: portal, signed-in: second]",
+        )
+    };
+    let portal = Portal::changed("", &two).await;
+    let (first, csrf) = portal.signed_in().await;
+    let begun = portal.begin("/portal/login2").await;
+    portal.says(200, tokens(2, &begun.nonce));
+    let fields = [BROWSER, ("cookie", begun.cookie.as_str())];
+    let got = portal
+        .call(
+            "GET",
+            &format!("/portal/back2?code=c&state={}", begun.state),
+            &fields,
+        )
+        .await;
+    let both = format!("{first}; second={}", cookie(&got, "second"));
+    let fields = [("cookie", first.as_str()), ("x-csrf", csrf.as_str())];
+    assert_eq!(portal.call("POST", "/portal/logout", &fields).await.status, 200);
+    assert_eq!(portal.case(&first).await.status, 401);
+    let got = portal.case(&both).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(
+        portal.backend.seen().pop().unwrap().only("authorization"),
+        "Bearer access-2"
+    );
+}
+
+#[tokio::test]
+async fn tokens_of_one_provider_are_not_sent_to_another_that_takes_its_place() {
+    let portal = Portal::start().await;
+    let (session, _) = portal.signed_in().await;
+    assert_eq!(portal.case(&session).await.status, 200);
+    let changed = portal.text.replacen("/token\n", "/token2\n", 1);
+    assert_ne!(changed, portal.text);
+    portal.gateway.reload(plan(&changed)).await.unwrap();
+    assert_eq!(portal.case(&session).await.json()["code"], "session_ended");
+    portal.gateway.reload(plan(&portal.text)).await.unwrap();
+    assert_eq!(portal.case(&session).await.status, 200, "nothing was lost");
+}
+
+#[tokio::test]
+async fn a_refresh_does_not_make_a_session_another_users() {
+    let portal = Portal::start().await;
+    let (session, _) = portal.signed_in().await;
+    portal.clock.advance(Duration::from_secs(550));
+    let claims = json!({"iss": "https://idp.test", "aud": "portal", "sub": "u2", "exp": START.0 + 3600});
+    let mut other = second();
+    other["id_token"] = id_token(claims).into();
+    portal.says(200, other);
+    assert_eq!(
+        portal.case(&session).await.status,
+        200,
+        "the old token is good yet"
+    );
+    assert_eq!(
+        portal.backend.seen().pop().unwrap().only("authorization"),
+        "Bearer access-1"
+    );
+    portal.clock.advance(Duration::from_secs(1));
+    assert_eq!(portal.asked().len(), 2);
+    assert_eq!(portal.case(&session).await.status, 200);
+    assert_eq!(portal.asked().len(), 2, "it is left alone for a moment");
+}
+
 #[tokio::test]
 async fn a_session_that_somebody_planted_is_worth_nothing_after_the_sign_in() {
     let portal = Portal::start().await;
@@ -788,5 +1085,4 @@ async fn a_session_that_somebody_planted_is_worth_nothing_after_the_sign_in() {
     assert_eq!(got.status, 303);
     assert_ne!(format!("portal={}", cookie(&got, "portal")), planted);
     assert_eq!(portal.case(&planted).await.status, 401);
-    let _ = &portal.gateway;
 }

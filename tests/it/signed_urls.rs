@@ -34,6 +34,11 @@ realms:
   staff:
     users:
       alice: {{ password: {{ hash: "{hash}" }}, customer: acme, roles: [support], tenants: {{ t1: {{}} }} }}
+customers:
+  acme:
+    uuid: u-acme
+    tenants: {{ t1: {{ roles: [admin] }}, t2: {{ roles: [admin] }} }}
+  t2: {{ uuid: u-t2 }}
 token-services: {{}}
 signed-urls:
   files: {{ keys: {{ {keys} }} }}
@@ -44,8 +49,9 @@ limits:
 apis:
   portal:
     hosts: [portal.test, cdn.test]
-    headers: {{ customer: X-Customer, tenant: X-Tenant, subject: X-Subject }}
+    headers: {{ customer: X-Customer, tenant: X-Tenant, subject: X-Subject, roles: X-Roles }}
     tenant-selector: X-Select
+    tenant-uuid-selector: X-Select-UUID
     session: {{ realm: staff }}
     access: {{}}
     routes:
@@ -54,6 +60,7 @@ apis:
         methods: [POST]
         credentials: [session]
         to: {{ sign-url: {{ keys: files, paths: ["/files/{{*rest}}"], methods: [GET, PUT], longest: 2h }} }}
+      - {{ path: "/files/for-admins", credentials: [signed-url: files], access: {{ roles: [admin] }}, to: {{ backend: backend }} }}
       - {{ path: "/files/{{*rest}}", credentials: [signed-url: files], limits: [per-customer], to: {{ backend: backend }} }}
   other:
     hosts: [other.test]
@@ -200,7 +207,7 @@ async fn a_link_says_its_tenant_and_spends_the_quota_of_its_customer() {
     let links = Links::start().await;
     let made = links
         .link(
-            json!({"path": "/files/x", "method": "PUT", "expires_in": 60}),
+            json!({"path": "/files/x", "method": "PUT", "expires_in": 600}),
             &[("x-select", "t1")],
         )
         .await;
@@ -213,12 +220,38 @@ async fn a_link_says_its_tenant_and_spends_the_quota_of_its_customer() {
         );
     }
     assert_eq!(links.backend.seen()[0].only("x-tenant"), "t1");
-    // The client cannot select another one beside it.
-    links.clock.advance(std::time::Duration::from_secs(20));
+    // Whoever has it cannot select another tenant beside it: not one that its customer may act on, and not the customer itself.
+    links.clock.advance(std::time::Duration::from_secs(60));
+    for field in [
+        ("x-select", "t2"),
+        ("x-select", "t3"),
+        ("x-select", "acme"),
+        ("x-select-uuid", "u-t2"),
+        ("x-select-uuid", "u-acme"),
+    ] {
+        let got = links.call("PUT", "portal.test", path, &[field], "x").await;
+        assert_eq!(got.json()["code"], "tenant_forbidden", "{field:?}");
+    }
     let got = links
-        .call("PUT", "portal.test", path, &[("x-select", "t2")], "x")
+        .call("PUT", "portal.test", path, &[("x-select", "t1")], "x")
         .await;
-    assert_eq!(got.json()["code"], "tenant_forbidden");
+    assert_eq!(got.status, 200, "its own");
+}
+
+#[tokio::test]
+async fn a_link_has_no_roles_whatever_its_customer_was_granted() {
+    let links = Links::start().await;
+    for path in ["/files/for-admins", "/files/x"] {
+        let made = links.link(json!({"path": path}), &[("x-select", "t1")]).await;
+        let url = made.unwrap()["url"].as_str().unwrap().to_owned();
+        let target = url.strip_prefix("http://portal.test").unwrap();
+        let got = links.call("GET", "portal.test", target, &[], "").await;
+        let may = path == "/files/x";
+        assert_eq!(got.status, if may { 200 } else { 403 }, "{path}: {}", got.text());
+    }
+    let seen = links.backend.seen();
+    assert_eq!((seen.len(), seen[0].only("x-tenant")), (1, "t1"));
+    assert!(!seen[0].headers.contains_key("x-roles"), "{:?}", seen[0].headers);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub enum Authority {
 }
 
 /// How users sign in elsewhere, and in which cookies their sessions are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteSignInPlan {
     /// Its name in the api.
     pub name: String,
@@ -95,7 +95,7 @@ pub struct SessionPlan {
 }
 
 /// A cookie as it is set over either scheme. They differ in `Secure` at most, where `secure: auto` says so.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionCookie {
     /// For calls that came by `https`, here or by word of a trusted proxy.
     pub https: CookieTemplate,
@@ -115,7 +115,7 @@ impl SessionCookie {
 
 /// How a call by session shows that it was meant: the value that belongs to the session comes back in a header. Asked of
 /// every method but GET, HEAD, OPTIONS and TRACE.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsrfPlan {
     /// The cookie, readable by scripts, by which a sign-in tells the value. It is never read.
     pub cookie: SessionCookie,

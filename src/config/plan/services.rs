@@ -128,7 +128,7 @@ pub struct IntrospectionPlan {
 }
 
 /// An identity provider at whom users sign in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderPlan {
     /// Its name in the configuration.
     pub name: IssuerName,

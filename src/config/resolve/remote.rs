@@ -10,8 +10,8 @@ use super::scope::Scope;
 use super::services::their_secret;
 use super::sessions::{self, Around};
 use crate::config::plan::{
-    AccessPlan, Authority, ClientProof, CredentialPlan, OwnPlan, ProviderPlan, ProviderRef, RemoteSignInPlan,
-    RoutePlan, SignInRef, TargetPlan,
+    Authority, ClientProof, OwnPlan, ProviderPlan, ProviderRef, RemoteSignInPlan, RoutePlan, SignInRef,
+    TargetPlan,
 };
 use crate::config::raw::{
     RawApi, RawClientProof, RawProvider, RawRemoteSignIn, RawRotate, RawSameSite, RawSecure,
@@ -102,27 +102,30 @@ fn provider(
 
 /// The sign-ins of an api.
 pub(super) fn sign_ins(raw: &RawApi, world: &World<'_>, scope: &mut Scope<'_>) -> Vec<RemoteSignInPlan> {
-    let mut names: Vec<&At<String>> = Vec::new();
+    let own = raw.session.as_ref().map(|session| &session.value);
+    let mut taken: Vec<&str> = Vec::new();
+    if let Some(session) = own {
+        taken.push(&session.cookie.value);
+        taken.extend(session.csrf.iter().map(|csrf| csrf.value.cookie.value.as_str()));
+        let read = session.read.iter().flat_map(|list| &list.value.0);
+        taken.extend(read.map(|name| name.value.as_str()));
+    }
     for (_, at) in &raw.sign_ins.0 {
-        let cookie = &at.value.cookie;
-        let own = raw.session.as_ref().map(|session| &session.value.cookie);
-        if names
-            .iter()
-            .copied()
-            .chain(own)
-            .any(|other| other.value == cookie.value)
-        {
-            scope.error(
-                "duplicate",
-                cookie.mark,
-                format!(
-                    "the cookie `{}` is another session's",
-                    cookie.shown(&cookie.value)
-                ),
-                "give each a cookie of its own",
-            );
+        let csrf = at.value.csrf.iter().map(|csrf| &csrf.value.cookie);
+        for cookie in std::iter::once(&at.value.cookie).chain(csrf) {
+            if taken.contains(&cookie.value.as_str()) {
+                scope.error(
+                    "duplicate",
+                    cookie.mark,
+                    format!(
+                        "the cookie `{}` is another session's",
+                        cookie.shown(&cookie.value)
+                    ),
+                    "give each a cookie of its own",
+                );
+            }
+            taken.push(&cookie.value);
         }
-        names.push(cookie);
     }
     raw.sign_ins
         .0
@@ -268,23 +271,11 @@ pub(super) fn step(step: Step, name: &At<String>, here: Here<'_>, scope: &mut Sc
     let (title, callers, methods) = match step {
         Step::Begin => ("the beginning of a sign-in", Callers::Public, vec![get]),
         Step::Finish => ("the end of a sign-in", Callers::Public, vec![get]),
-        Step::End => ("a sign-out", Callers::Known, vec![post]),
+        // Whoever wants to leave may, also while nobody can say whether the session's token is good.
+        Step::End => ("a sign-out", Callers::Public, vec![post]),
     };
     here.check(title, &callers, &methods, scope);
     let sign_in = find(name, &here.inherited.api.value, scope)?;
-    if step == Step::End
-        && let AccessPlan::Required { credentials, .. } = here.access
-        && credentials
-            .iter()
-            .any(|credential| *credential != CredentialPlan::SignedIn(sign_in))
-    {
-        scope.error(
-            "contradiction",
-            name.mark,
-            "this ends a session of the sign-in, and callers come by something else here too",
-            format!("give the route `credentials: [signed-in: {}]`", name.value),
-        );
-    }
     Some(match step {
         Step::Begin => OwnPlan::BeginSignIn(sign_in),
         Step::Finish => OwnPlan::FinishSignIn(sign_in),
