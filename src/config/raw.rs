@@ -970,7 +970,8 @@ pub(super) enum RawTarget {
     BeginSignIn(At<String>),
     /// Finishes this sign-in of the api: where the provider sends the browser back to.
     FinishSignIn(At<String>),
-    /// Ends the session of this sign-in of the api, revokes its tokens at the provider, and sends a browser there to sign out.
+    /// Ends the session of this sign-in of the api, revokes its tokens at the provider, and sends a browser there to sign out. Public: it
+    /// looks for the session, and its CSRF value, itself.
     EndSignIn(At<String>),
 }
 

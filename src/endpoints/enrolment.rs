@@ -152,7 +152,9 @@ impl EnrolmentTokens {
         };
         let metadata = match members.get(&self.plan.metadata) {
             None | Some(Value::Null) => "[]".to_owned(),
-            Some(value @ Value::Array(_)) => value.to_string(),
+            Some(value @ Value::Array(_)) => Some(value.to_string())
+                .filter(|text| text.len() <= LONGEST_NOTES)
+                .ok_or_else(bad)?,
             Some(_) => return Err(bad()),
         };
         Ok((token, expires_at, metadata))
@@ -245,7 +247,10 @@ fn bad() -> Rejection {
     Rejection::BadRequest(BadRequest::Parameters)
 }
 
-/// Nodes let nobody in.
+/// Longest notes of a token, in bytes of JSON: lists have them all.
+const LONGEST_NOTES: usize = 2 << 10;
+
+/// Nodes, and whoever has a link, let nobody in.
 ///
 /// # Errors
 /// [`Rejection::RoleMissing`].
@@ -258,8 +263,9 @@ pub(super) fn no_node(asked: &Asked<'_>) -> Result<(), Rejection> {
         | CredentialKind::ApiKey
         | CredentialKind::Introspected
         | CredentialKind::Session
-        | CredentialKind::Basic
-        | CredentialKind::SignedUrl => Ok(()),
+        | CredentialKind::Basic => Ok(()),
+        // Whoever has a link may make the call that it is for, and let nobody in by it.
+        CredentialKind::SignedUrl => Err(Rejection::RoleMissing),
     }
 }
 

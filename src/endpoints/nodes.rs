@@ -175,9 +175,8 @@ impl Nodes {
             _ if itself.is_some() => Err(Rejection::RoleMissing),
             (&Method::GET | &Method::HEAD, None) => self.list(asked).await,
             (&Method::DELETE, Some(uuid)) => {
-                let found = self.find(asked, &uuid).await?.ok_or(Rejection::NoRoute)?;
                 let by = By::new(actor(asked), asked.now);
-                let gone = self.store().remove_node(found.realm, uuid, by).await;
+                let gone = self.store().remove_node(self.filter(asked), uuid, by).await;
                 match gone.map_err(|error| unavailable(&error))? {
                     Edit::Done => Ok(answers::answer(StatusCode::NO_CONTENT, Bytes::new())),
                     Edit::Unknown => Err(Rejection::NoRoute),
@@ -201,10 +200,7 @@ impl Nodes {
     }
 
     async fn list(&self, asked: &Asked<'_>) -> Result<Response<Bytes>, Rejection> {
-        let filter = TenantFilter {
-            realm: self.service.realm().name().clone(),
-            tenant: asked.permit.tenant().cloned(),
-        };
+        let filter = self.filter(asked);
         let mut found: Vec<Node> = Vec::new();
         let mut paging = Paging::first(PageSize::MAX);
         loop {
@@ -221,6 +217,14 @@ impl Nodes {
             .collect();
         let body = format!("{{\"count\":{},\"results\":[{}]}}", shown.len(), shown.join(","));
         Ok(answers::json(StatusCode::OK, body))
+    }
+
+    /// Those that the caller may know of.
+    fn filter(&self, asked: &Asked<'_>) -> TenantFilter {
+        TenantFilter {
+            realm: self.service.realm().name().clone(),
+            tenant: asked.permit.tenant().cloned(),
+        }
     }
 
     fn store(&self) -> &crate::store::Store {

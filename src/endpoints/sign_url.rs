@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use serde_json::Value;
 
+use super::enrolment::no_node;
 use crate::auth::signed_url::{Bearer, Link, UrlKeys};
 use crate::base::json_template::Filling;
 use crate::config::plan::{SignUrlField, SignUrlPlan};
@@ -41,9 +42,11 @@ impl SignUrl {
     ///
     /// # Errors
     /// [`Rejection::BadRequest`] for a body that is not as it should be, or a path that is in no normal form;
-    /// [`Rejection::RoleMissing`] for a path or a method that no links are made for.
+    /// [`Rejection::RoleMissing`] for a path or a method that no links are made for, and for nodes.
     pub async fn answer(&self, asked: &Asked<'_>, body: Body) -> Result<Response<Bytes>, Rejection> {
         let bad = || Rejection::BadRequest(BadRequest::Parameters);
+        // Its link would be no node's any more.
+        no_node(asked)?;
         let bytes = asked::whole(body, LONGEST_BODY).await?;
         let members = asked::members(asked.headers, &bytes)?;
         let target = match members.get("path") {

@@ -482,8 +482,8 @@ pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
     /// Nodes of one tenant, by their own identifier.
     fn nodes(&self, filter: TenantFilter, paging: Paging<NodeUuid>) -> Pending<'_, NodePage>;
 
-    /// Removes a node, with its application and all its tokens.
-    fn remove_node(&self, realm: RealmName, uuid: NodeUuid, by: By) -> Pending<'_, Edit>;
+    /// Removes a node of one tenant, with its application and all its tokens.
+    fn remove_node(&self, of: TenantFilter, uuid: NodeUuid, by: By) -> Pending<'_, Edit>;
 
     // ---- log
 

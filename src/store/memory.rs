@@ -484,8 +484,8 @@ impl Backend for Memory {
         self.run(|state| state.nodes(&filter, paging))
     }
 
-    fn remove_node(&self, realm: RealmName, uuid: NodeUuid, by: By) -> Pending<'_, Edit> {
-        self.run(|state| state.remove_node(realm, uuid, by))
+    fn remove_node(&self, of: TenantFilter, uuid: NodeUuid, by: By) -> Pending<'_, Edit> {
+        self.run(|state| state.remove_node(of, uuid, by))
     }
 
     fn sweep(&self, plan: SweepPlan, now: UnixTime) -> Pending<'_, Swept> {

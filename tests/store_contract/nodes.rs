@@ -269,16 +269,20 @@ pub async fn a_node_may_be_let_in_without_a_token_and_be_removed(world: World) {
         ..new
     };
     assert_eq!(store.let_in(other, operator(0)).await.unwrap(), Joined::Taken);
+    let elsewhere = store
+        .remove_node(in_tenant("t2"), uuid("node-1"), operator(1))
+        .await;
+    assert_eq!(elsewhere.unwrap(), Edit::Unknown, "it is another tenant's");
     assert_eq!(
         store
-            .remove_node(realm(), uuid("node-1"), operator(1))
+            .remove_node(in_tenant("t1"), uuid("node-1"), operator(1))
             .await
             .unwrap(),
         Edit::Done
     );
     assert_eq!(
         store
-            .remove_node(realm(), uuid("node-1"), operator(1))
+            .remove_node(in_tenant("t1"), uuid("node-1"), operator(1))
             .await
             .unwrap(),
         Edit::Unknown

@@ -106,8 +106,13 @@ impl State {
         page(found, paging.size, |held| held.uuid.clone())
     }
 
-    pub(super) fn remove_node(&mut self, realm: RealmName, uuid: NodeUuid, by: By) -> Edit {
-        let Some(node) = self.nodes.remove(&(realm.clone(), uuid)) else {
+    pub(super) fn remove_node(&mut self, of: TenantFilter, uuid: NodeUuid, by: By) -> Edit {
+        let TenantFilter { realm, tenant } = of;
+        let key = (realm.clone(), uuid);
+        if self.nodes.get(&key).is_none_or(|node| node.tenant != tenant) {
+            return Edit::Unknown;
+        }
+        let Some(node) = self.nodes.remove(&key) else {
             return Edit::Unknown;
         };
         self.delete_application(realm, node.client_id(), by.clone());

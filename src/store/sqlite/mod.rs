@@ -495,7 +495,15 @@ impl Backend for Sqlite {
     }
 
     fn join(&self, joining: Joining, now: UnixTime) -> Pending<'_, Joined> {
-        self.write(move |tx| nodes::join(tx, &joining, now))
+        Box::pin(async move {
+            // What strangers make up does not take turns with what is written.
+            let asked = joining.clone();
+            let refused = self.read(move |db| nodes::refused(db, &asked, now)).await?;
+            match refused {
+                Some(refused) => Ok(refused),
+                None => self.write(move |tx| nodes::join(tx, &joining, now)).await,
+            }
+        })
     }
 
     fn let_in(&self, new: NewNode, by: By) -> Pending<'_, Joined> {
@@ -512,8 +520,8 @@ impl Backend for Sqlite {
         self.read(move |db| nodes::nodes(db, &touches, &filter, &paging))
     }
 
-    fn remove_node(&self, realm: RealmName, uuid: NodeUuid, by: By) -> Pending<'_, Edit> {
-        self.write(move |tx| nodes::remove(tx, &realm, &uuid, &by))
+    fn remove_node(&self, of: TenantFilter, uuid: NodeUuid, by: By) -> Pending<'_, Edit> {
+        self.write(move |tx| nodes::remove(tx, &of, &uuid, &by))
     }
 
     fn store_code(&self, code: AuthorizationCode) -> Pending<'_, ()> {

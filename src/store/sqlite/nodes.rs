@@ -119,10 +119,27 @@ pub(super) fn delete(tx: &Tx<'_>, realm: &RealmName, id: EnrolmentId, by: &By) -
 }
 
 /// Uses up a token and lets its node in, or neither.
-pub(super) fn join(tx: &Tx<'_>, joining: &Joining, now: UnixTime) -> Result<Joined, StoreError> {
+/// Why nobody joins by this token, as far as one can tell by looking.
+pub(super) fn refused(
+    connection: &Connection,
+    joining: &Joining,
+    now: UnixTime,
+) -> Result<Option<Joined>, StoreError> {
+    Ok(rules::enrolment_at(by_token(connection, joining)?, now).err())
+}
+
+fn by_token(connection: &Connection, joining: &Joining) -> Result<Option<Enrolment>, StoreError> {
     let sql = format!("SELECT {ENROLMENT} FROM enrolments WHERE realm = ?1 AND digest = ?2");
-    let found: Option<Enrolment> = tx.first(&sql, params![joining.realm, joining.token], enrolment_of)?;
-    let enrolment = match rules::enrolment_at(found, now) {
+    first(
+        connection,
+        &sql,
+        params![joining.realm, joining.token],
+        enrolment_of,
+    )
+}
+
+pub(super) fn join(tx: &Tx<'_>, joining: &Joining, now: UnixTime) -> Result<Joined, StoreError> {
+    let enrolment = match rules::enrolment_at(by_token(tx.connection(), joining)?, now) {
         Ok(enrolment) => enrolment,
         Err(outcome) => return Ok(outcome),
     };
@@ -218,8 +235,10 @@ pub(super) fn nodes(
     Ok(page(found, paging.size, |node: &Node| node.uuid.clone()))
 }
 
-pub(super) fn remove(tx: &Tx<'_>, realm: &RealmName, uuid: &NodeUuid, by: &By) -> Result<Edit, StoreError> {
-    let Some(node) = held(tx.connection(), realm, uuid)? else {
+pub(super) fn remove(tx: &Tx<'_>, of: &TenantFilter, uuid: &NodeUuid, by: &By) -> Result<Edit, StoreError> {
+    let realm = &of.realm;
+    let held = held(tx.connection(), realm, uuid)?;
+    let Some(node) = held.filter(|node| node.tenant == of.tenant) else {
         return Ok(Edit::Unknown);
     };
     tx.execute(
