@@ -68,7 +68,7 @@ contract! {
         a_node_may_be_let_in_without_a_token_and_be_removed,
         an_ordinary_application_of_a_nodes_name_is_not_replaced,
         the_use_of_a_node_is_noted,
-        tokens_that_are_over_and_unused_are_swept,
+        tokens_that_are_over_are_swept_and_used_ones_a_month_later,
     }
     remotes {
         one_that_is_used_holds_until_its_end_and_one_that_is_not_ends_before,

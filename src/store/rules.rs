@@ -21,6 +21,9 @@ pub const LONGEST_GRACE: Duration = Duration::from_secs(60);
 /// unknown.
 pub const KEEP_ENDED: Duration = Duration::from_secs(3_600);
 
+/// How much longer than others an enrolment token is kept that a node has used: somebody looks which one it was.
+pub const KEEP_USED: Duration = Duration::from_secs(30 * 86_400);
+
 /// Changes that are kept for other processes, the newest so many. Whoever is further behind reads everything anew.
 pub const KEEP_CHANGES: u64 = 10_000;
 

@@ -4,7 +4,7 @@ use tollgate::store::backend::{PageSize, Paging, SweepPlan, TenantFilter};
 use tollgate::store::model::{Actor, Enrolment, GrantType, Joining, NewNode, Node};
 use tollgate::store::outcome::{Creation, Edit, Joined};
 
-use crate::world::{HOUR, World, an_application, at, elsewhere, operator, realm, scopes};
+use crate::world::{DAY, HOUR, World, an_application, at, elsewhere, operator, realm, scopes};
 
 fn uuid(text: &str) -> NodeUuid {
     NodeUuid::try_from(text).unwrap()
@@ -344,7 +344,7 @@ pub async fn the_use_of_a_node_is_noted(world: World) {
     assert_eq!(seen().await, Some(at(50)));
 }
 
-pub async fn tokens_that_are_over_and_unused_are_swept(world: World) {
+pub async fn tokens_that_are_over_are_swept_and_used_ones_a_month_later(world: World) {
     let (unused, used) = (kept(&world, "token-1").await, kept(&world, "token-2").await);
     let store = &world.store;
     store.join(joining("token-2", "node-1"), at(1)).await.unwrap();
@@ -356,4 +356,13 @@ pub async fn tokens_that_are_over_and_unused_are_swept(world: World) {
     store.sweep(SweepPlan::default(), at(3 * HOUR)).await.unwrap();
     assert_eq!(store.enrolment(realm(), unused.id).await.unwrap(), None);
     assert!(store.enrolment(realm(), used.id).await.unwrap().is_some());
+    let last = 30 * DAY + 2 * HOUR;
+    store.sweep(SweepPlan::default(), at(last - 1)).await.unwrap();
+    assert!(store.enrolment(realm(), used.id).await.unwrap().is_some());
+    store.sweep(SweepPlan::default(), at(last)).await.unwrap();
+    assert_eq!(store.enrolment(realm(), used.id).await.unwrap(), None);
+    assert!(
+        store.node(realm(), uuid("node-1")).await.unwrap().is_some(),
+        "its node stays"
+    );
 }

@@ -1,6 +1,7 @@
 //! Audit log, changes and sweeping in memory.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use super::{State, page};
 use crate::base::clock::UnixTime;
@@ -103,7 +104,11 @@ impl State {
         };
         self.remotes.retain(|_, session| session.is_live(now) || !room());
         self.enrolments.retain(|_, held| {
-            let ended = held.used.is_none() && held.expires_at <= ended_before;
+            let longer = match held.used {
+                Some(_) => rules::KEEP_USED,
+                None => Duration::ZERO,
+            };
+            let ended = held.expires_at.plus(longer) <= ended_before;
             !(ended && room())
         });
         self.codes.retain(|_, held| {

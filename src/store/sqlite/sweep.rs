@@ -19,8 +19,9 @@ const BY_END: [&str; 7] = [
     "DELETE FROM denied WHERE (realm, key) IN (SELECT realm, key FROM denied WHERE until <= ?2 LIMIT ?3) AND ?1 = ?1",
     "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE ends_at <= ?2 LIMIT ?3) AND ?1 = ?1",
     "DELETE FROM remote_sessions WHERE digest IN (SELECT digest FROM remote_sessions WHERE ends_at <= ?2 LIMIT ?3) AND ?1 = ?1",
-    "DELETE FROM enrolments WHERE (realm, id) IN (SELECT realm, id FROM enrolments WHERE node IS NULL AND expires_at <= ?1 \
-     LIMIT ?3) AND ?2 = ?2",
+    // 30 days: `rules::KEEP_USED`.
+    "DELETE FROM enrolments WHERE (realm, id) IN (SELECT realm, id FROM enrolments \
+     WHERE expires_at <= ?1 - iif(node IS NULL, 0, 2592000) LIMIT ?3) AND ?2 = ?2",
     "DELETE FROM attempts WHERE (realm, key) IN (SELECT realm, key FROM attempts WHERE forget_at <= ?2 LIMIT ?3) \
      AND ?1 = ?1",
 ];
