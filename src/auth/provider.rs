@@ -89,6 +89,16 @@ impl Provider {
         })
     }
 
+    /// Is it made of the same, the authorities' certificates included?
+    pub(super) fn is_like(&self, other: &Provider) -> bool {
+        let revocation = match (&self.revocation, &other.revocation) {
+            (Some(own), Some(other)) => own.is_like(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        revocation && self.plan == other.plan && self.token.is_like(&other.token)
+    }
+
     /// Its plan.
     pub fn plan(&self) -> &ProviderPlan {
         &self.plan

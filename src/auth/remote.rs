@@ -176,9 +176,11 @@ impl RemoteSessions {
         clock: Clock,
         before: Option<&Arc<RemoteSessions>>,
     ) -> Result<Arc<RemoteSessions>, FetchError> {
+        let bound = format!("{name}\n{}\n{}", provider.token, provider.client_id);
+        let provider = Provider::new(provider)?;
         if let Some(before) = before
             && before.plan == plan
-            && before.provider.plan() == provider
+            && before.provider.is_like(&provider)
             && before.authority.is(&authority)
             && Arc::ptr_eq(&before.accounts, &accounts)
         {
@@ -186,11 +188,11 @@ impl RemoteSessions {
         }
         Ok(Arc::new(RemoteSessions {
             csrf: plan.csrf.as_ref().map(CsrfRule::new),
-            bound: format!("{name}\n{}\n{}", provider.token, provider.client_id),
+            bound,
             name,
             plan,
             accounts,
-            provider: Arc::new(Provider::new(provider)?),
+            provider: Arc::new(provider),
             judge: Bearer::new(vec![authority.clone()]),
             authority,
             verified: Verified::new(REMEMBERED),
