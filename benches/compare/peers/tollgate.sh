@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Tollgate's entry for the comparison rig, whose library is in BENCH_LIB. The same job as the other peers: one worker per
-# BENCH_WORKERS, no access log, metrics and all deadlines on. TOLLGATE is the binary.
-. "$BENCH_LIB/peer.sh"
+# Tollgate. The same job as the other peers: BENCH_WORKERS worker threads, no access log, metrics and all deadlines on. TOLLGATE
+# is the binary.
+. "$(dirname "$0")/../entry.sh"
 TOLLGATE=${TOLLGATE:-tollgate}
 # Verified tokens that are remembered; 0 verifies each time (tollgate-nocache.sh).
 TOLLGATE_TOKEN_CACHE=${TOLLGATE_TOKEN_CACHE:-10000}
 SUPPORTS="plain seed"
-available() { have "$TOLLGATE"; }
+# Forwarding is the same with and without it.
+[ "$TOLLGATE_TOKEN_CACHE" != 0 ] || SUPPORTS="seed"
+available() { installed "$TOLLGATE"; }
 version() { "$TOLLGATE" --version; }
 start() {
   local listener="  - address: 127.0.0.1:$BENCH_PORT" apis
@@ -64,4 +66,4 @@ $apis
 EOC
   exec "$TOLLGATE" run --config "$BENCH_DIR/tollgate.yaml"
 }
-peer_main "$@"
+answer "$@"

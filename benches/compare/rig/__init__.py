@@ -1,0 +1,1 @@
+"""The parts of the comparison rig; `command` puts them together."""
