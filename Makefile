@@ -13,12 +13,14 @@ FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 600
 # Options of `make demo`, such as `--listen 127.0.0.1:8088 --admin 127.0.0.1:9902`.
 DEMO ?=
-# The comparison rig (optional): the folder that holds its `run`. Peers and scenarios as its README says.
-BENCH_RIG ?=
 # `write` takes the instruction counts of now as the budget.
 BUDGET ?=
-BENCH_PEERS_RUN ?= haproxy,haproxy-cache,tollgate,tollgate-nocache
-BENCH_SCENARIOS ?= plain,seed,reject,seed-tls,seed-h2
+# The comparison: which peers and scenarios (names with commas; without it all that are installed, and all), rounds, and further
+# options of `benches/compare/run`, such as `--boost` or `--secs 2`.
+BENCH_PEERS ?=
+BENCH_SCENARIOS ?=
+BENCH_ROUNDS ?= 5
+BENCH_OPTIONS ?=
 
 .PHONY: help
 help: ## this list
@@ -43,7 +45,7 @@ demo: need-rust ## the gateway with two regional backends, a token for two custo
 	@$(CARGO) run --quiet --locked -- demo $(DEMO)
 
 .PHONY: setup
-setup: ## install what the tests need beside Rust: nginx, nghttp2, promtool, curl, a Python venv under target/
+setup: ## install what the tests need beside Rust: nginx, haproxy, nghttp2, wrk, promtool, curl, a Python venv under target/
 	@PYTHON="$(PYTHON)" tests/setup/install
 
 .PHONY: fmt
@@ -89,15 +91,16 @@ soak: need-rust budget ## the slow suites: budget, properties, kills, sign-ins, 
 	@TOLLGATE=target/release/tollgate benches/soak $(SOAK_SECONDS)
 
 .PHONY: bench
-bench: need-rust ## micro benches; with BENCH_RIG=DIR also the comparison with other proxies
+bench: need-rust ## Tollgate beside other proxies and beside itself grown large; writes docs/performance.md anew. Takes an hour or so
+	@$(PYTHON) benches/compare/run tools
+	$(CARGO) build --release --locked --bin tollgate --example open-load
+	$(PYTHON) benches/compare/run --rounds $(BENCH_ROUNDS) $(if $(BENCH_PEERS),--peers $(BENCH_PEERS)) \
+	  $(if $(BENCH_SCENARIOS),--scenarios $(BENCH_SCENARIOS)) $(BENCH_OPTIONS) --json target/bench/compare.json
+	$(PYTHON) benches/compare/run report target/bench/compare.json --into docs/performance.md
+
+.PHONY: bench-micro
+bench-micro: need-rust ## micro benches: what the parts take
 	$(CARGO) bench --locked
-	@if [ -n "$(BENCH_RIG)" ]; then \
-	  $(CARGO) build --release --locked; \
-	  BENCH_PEERS="$(CURDIR)/benches/peers" TOLLGATE="$(CURDIR)/target/release/tollgate" \
-	    "$(BENCH_RIG)/run" --peers $(BENCH_PEERS_RUN) --scenarios $(BENCH_SCENARIOS); \
-	else \
-	  echo "Not compared with other proxies: set BENCH_RIG to the folder of the rig (benches/peers/ has Tollgate's entry)."; \
-	fi
 
 .PHONY: bench-smoke
 bench-smoke: need-rust ## each micro bench once, without optimisation: they run, no more

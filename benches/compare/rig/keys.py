@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import multiprocessing
 import os
 import re
 import secrets
@@ -17,7 +18,6 @@ ISSUER = "https://issuer.test"
 AUDIENCE = "compare"
 KEY_NAME = "compare-1"
 CUSTOMERS = 100
-TOKENS = 1000
 # Longer than any run. Tokens that end within one would turn the last rounds into refusals.
 LIFETIME = 24 * 3600
 # RFC 8017 section 9.2, note 1: what stands before a SHA-256 digest in a PKCS #1 v1.5 signature.
@@ -159,12 +159,29 @@ class Keys:
                 "-keyout", self.path("server.key"), "-out", self.path("server.crt"))
         with open(self.path("server.crt")) as certificate, open(self.path("server.key")) as private:
             self.write("server.pem", certificate.read() + private.read())
-        header = {"alg": "RS256", "typ": "JWT", "kid": KEY_NAME}
-        self.tokens = [compact(header, claims_of(number, self.now), signer.sign) for number in range(TOKENS)]
-        self.token_file = self.write("tokens", "".join(token + "\n" for token in self.tokens))
+        self.signer = signer
+        self.minted = []
         self.trial = trial_tokens(signer, RsaKey(self.path("forger.key")), public_pem, self.now)
         self.secret = secrets.token_hex(32).encode()
         self.secret_file = self.write("secret", self.secret.decode())
+
+    def mint(self, number):
+        return compact({"alg": "RS256", "typ": "JWT", "kid": KEY_NAME}, claims_of(number, self.now), self.signer.sign)
+
+    def tokens(self, count):
+        """The first so many tokens, made when they are first asked for, by all CPUs together."""
+        if len(self.minted) < count:
+            numbers = range(len(self.minted), count)
+            if len(numbers) > 16:
+                with multiprocessing.Pool() as pool:
+                    self.minted += pool.map(self.mint, numbers)
+            else:
+                self.minted += [self.mint(number) for number in numbers]
+        return self.minted[:count]
+
+    def token_file(self, count):
+        """The same as a file, one a line."""
+        return self.write("tokens-%d" % count, "".join(token + "\n" for token in self.tokens(count)))
 
     def path(self, name):
         return os.path.join(self.folder, name)

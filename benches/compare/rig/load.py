@@ -38,7 +38,7 @@ class Load:
     def tokens(self, scenario):
         """As many as the scenario has. Those of growth are by HS256: see `keys.by_secret`."""
         if scenario.job != "growth":
-            return self.keys.tokens[:scenario.tokens]
+            return self.keys.tokens(scenario.tokens)
         if len(self.growth_tokens) < scenario.tokens:
             self.growth_tokens = list(keys.by_secret(self.keys.secret, scenario.tokens, keys.CUSTOMERS, self.keys.now))
         return self.growth_tokens[:scenario.tokens]
@@ -109,7 +109,7 @@ class Load:
     def open_load(self, scenario, port, seconds, rate):
         said = run(self.place.on_load_cpu([
             open_load_program(), "--rate", "%d" % rate, "--seconds", str(seconds),
-            "--connections", str(scenario.connections), "--tokens", self.keys.token_file,
+            "--connections", str(scenario.connections), "--tokens", self.keys.token_file(scenario.tokens),
             "--take", str(scenario.tokens), url(scenario, port)]))
         result = json.loads(said.strip().splitlines()[-1])
         refused = sum(count for status, count in result["statuses"].items() if int(status) >= 400)

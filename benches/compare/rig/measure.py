@@ -6,7 +6,7 @@ from . import keys, process
 from .load import idle
 
 
-def expected(scenario, load):
+def unexpected(scenario, load):
     """Answers that were not what the scenario asks for."""
     if not scenario.refusals_expected:
         return load["refused"]
@@ -55,7 +55,7 @@ def measured(stage, sender, name, scenario, arguments, rate=None):
             "system_us": system * 1e6 / count,
             "busy_percent": (user + system) / load["seconds"] * 100,
             "foreign_percent": max(0.0, foreign / took * 100),
-            "unexpected": expected(scenario, load),
+            "unexpected": unexpected(scenario, load),
             "rss_mib": process.memory(server.pid, "VmRSS") / 1024,
             "peak_rss_mib": process.memory(server.pid, "VmHWM") / 1024,
         }
