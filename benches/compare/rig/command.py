@@ -220,6 +220,6 @@ def main(words=None):
                 say(complaint)
             return 2 if complaint else 0
         return compare(options(words))
-    except KeyError as error:
+    except (KeyError, ValueError, process.Failed) as error:
         say(error.args[0])
         return 2

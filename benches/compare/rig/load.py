@@ -102,7 +102,7 @@ class Load:
 
     def handshakes(self, scenario, port, seconds):
         """wrk would resume its sessions with every proxy that offers tickets, and measure something else there."""
-        said = run(self.place.on_load_cpu([sys.executable, os.path.join(HERE, "handshakes.py"), str(port),
+        said = run(self.place.on_load_cpu([sys.executable, "-B", os.path.join(HERE, "handshakes.py"), str(port),
                                            str(scenario.connections), str(seconds), scenario.path]))
         return json.loads(said)
 
@@ -120,8 +120,8 @@ class Load:
 
     def each_once(self, port, tokens, path):
         """Sends one call with each of these tokens, however long it takes; a million are minted as they go."""
-        feed = subprocess.Popen(self.place.on_load_cpu([sys.executable, os.path.join(HERE, "each_once.py"), str(port), path]),
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        program = [sys.executable, "-B", os.path.join(HERE, "each_once.py"), str(port), path]
+        feed = subprocess.Popen(self.place.on_load_cpu(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             for token in tokens:
                 feed.stdin.write(token + "\n")

@@ -77,10 +77,8 @@ class Place:
         self.urgent = urgent
 
     def command(self, cpu, arguments):
-        before = ["nice", "-n", "-15"] if self.urgent else []
-        if cpu is not None:
-            before += ["taskset", "-c", cpu]
-        return before + list(arguments)
+        # Niceness is inherited from the rig.
+        return list(arguments) if cpu is None else ["taskset", "-c", cpu, *arguments]
 
     def on_proxy_cpu(self, arguments):
         return self.command(self.proxy_cpu, arguments)
@@ -91,7 +89,10 @@ class Place:
     def put_rig_ahead(self):
         """The rig itself: it mints tokens and holds idle connections."""
         if self.urgent:
-            os.setpriority(os.PRIO_PROCESS, 0, -15)
+            try:
+                os.setpriority(os.PRIO_PROCESS, 0, -15)
+            except PermissionError as error:
+                raise Failed("only root may run ahead of others: --boost is refused") from error
             self.put_ahead(os.getpid())
 
     def put_ahead(self, pid):
