@@ -61,7 +61,9 @@ fn the_rig_tries_two_peers_and_measures_them_for_a_second() {
     // Nothing is pinned and one token is enough: this test shows that the rig works, not what it measures.
     let output = Command::new(&run)
         .args(["--peers", "haproxy,tollgate", "--scenarios", "plain,hs,seed-h2"])
-        .args(["--secs", "1", "--warmup", "0", "--rounds", "1", "--no-pin", "--json"])
+        .args([
+            "--secs", "1", "--warmup", "0", "--rounds", "1", "--no-pin", "--json",
+        ])
         .arg(&record)
         .env("TOLLGATE", env!("CARGO_BIN_EXE_tollgate"))
         .output()
@@ -94,5 +96,9 @@ fn a_tool_that_is_missing_is_named_with_its_package() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    assert!(said(&output).contains("apt-get install") && said(&output).contains("haproxy"), "{}", said(&output));
+    assert!(
+        said(&output).contains("apt-get install") && said(&output).contains("haproxy"),
+        "{}",
+        said(&output)
+    );
 }

@@ -74,6 +74,9 @@ def drawn(content):
             parts += bar(peer, spread, scale, y)
             y += BAR + GAP
         y += AFTER
+    if not parts:
+        parts.append('<text x="8" y="%d">Nothing was measured yet: make bench</text>' % (y + 14))
+        y += HEAD + AFTER
     peers_there = ", ".join(name for name in peers.ORDER if name in content["versions"])
     return "\n".join([
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" '

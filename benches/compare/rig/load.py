@@ -58,14 +58,15 @@ class Load:
                 file.write("".join(line + "\n" for line in lines))
         return path
 
-    def send(self, scenario, port, seconds, rate=None):
-        """The load for so long; what came of it."""
+    def send(self, scenario, port, seconds, rate=None, warmup=0):
+        """The load for so long; what came of it. Only open load takes a warm-up of its own: requests that find their
+        connection not open yet would be its slowest ones."""
         if scenario.tool == "h2load":
             return self.h2load(scenario, port, seconds)
         if scenario.tool == "handshakes":
             return self.handshakes(scenario, port, seconds)
         if scenario.tool == "open":
-            return self.open_load(scenario, port, seconds, rate)
+            return self.open_load(scenario, port, seconds, rate, warmup)
         return self.wrk(scenario, port, seconds)
 
     def wrk(self, scenario, port, seconds):
@@ -106,15 +107,15 @@ class Load:
                                            str(scenario.connections), str(seconds), scenario.path]))
         return json.loads(said)
 
-    def open_load(self, scenario, port, seconds, rate):
+    def open_load(self, scenario, port, seconds, rate, warmup):
         said = run(self.place.on_load_cpu([
-            open_load_program(), "--rate", "%d" % rate, "--seconds", str(seconds),
+            open_load_program(), "--rate", "%d" % rate, "--seconds", str(seconds), "--warmup", str(warmup),
             "--connections", str(scenario.connections), "--tokens", self.keys.token_file(scenario.tokens),
             "--take", str(scenario.tokens), url(scenario, port)]))
         result = json.loads(said.strip().splitlines()[-1])
         refused = sum(count for status, count in result["statuses"].items() if int(status) >= 400)
         return {"requests": result["requests"], "seconds": result["seconds"], "refused": refused,
-                "errors": result["errors"], "wanted_rate": rate, "achieved_rate": result["achieved_rate"],
+                "errors": result["errors"], "warmup_seconds": warmup, "wanted_rate": rate, "achieved_rate": result["achieved_rate"],
                 **{name: result[name] for name in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us",
                                                    "latest_start_us")}}
 

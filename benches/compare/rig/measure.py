@@ -37,23 +37,26 @@ def measured(stage, sender, name, scenario, arguments, rate=None):
         if scenario.tool == "idle":
             return idle(scenario, server, stage.port)
         before = seen_before(sender, stage, scenario)
-        if arguments.warmup:
-            sender.send(scenario, stage.port, arguments.warmup, rate)
+        warmup = arguments.warmup
+        if warmup and scenario.tool != "open":
+            sender.send(scenario, stage.port, warmup)
         user, system = process.spent(server.pid)
         own, whole, begun = sum(process.spent(os.getpid())), process.spent_by_machine(), time.monotonic()
-        load = sender.send(scenario, stage.port, arguments.secs, rate)
+        load = sender.send(scenario, stage.port, arguments.secs, rate, warmup)
         took = time.monotonic() - begun
         user, system = (after - first for after, first in zip(process.spent(server.pid), (user, system)))
         # The rig's own family holds the proxy, the upstream and the load; what is left was somebody else.
         foreign = process.spent_by_machine() - whole - (sum(process.spent(os.getpid())) - own)
-        count = max(1, load["requests"])
+        # The CPU time of open load is that of its warm-up too, in which as much was sent in a second.
+        seconds = load["seconds"] + load.get("warmup_seconds", 0)
+        count = max(1, load["requests"] * seconds / load["seconds"])
         result = {
             **load,
             "rate": load["requests"] / load["seconds"],
             "cpu_us": (user + system) * 1e6 / count,
             "user_us": user * 1e6 / count,
             "system_us": system * 1e6 / count,
-            "busy_percent": (user + system) / load["seconds"] * 100,
+            "busy_percent": (user + system) / seconds * 100,
             "foreign_percent": max(0.0, foreign / took * 100),
             "unexpected": unexpected(scenario, load),
             "rss_mib": process.memory(server.pid, "VmRSS") / 1024,

@@ -53,10 +53,10 @@ class Load(unittest.TestCase):
                            '"latest_start_us": 6}\'\n' % folder)
             os.chmod(program, stat.S_IRWXU)
             with mock.patch.dict(os.environ, {"OPEN_LOAD": program}):
-                result = load.Load(Tokens(), place(), folder).send(SCENARIOS["open-half"], 80, 1, 1234.5)
+                result = load.Load(Tokens(), place(), folder).send(SCENARIOS["open-half"], 80, 1, 1234.5, 2)
             with open(os.path.join(folder, "asked")) as file:
                 asked = file.read()
-        self.assertIn("--rate 1234 --seconds 1 --connections 64 --tokens tokens-1000 --take 1000 http://127.0.0.1:80/small",
+        self.assertIn("--rate 1234 --seconds 1 --warmup 2 --connections 64 --tokens tokens-1000 --take 1000 http://127.0.0.1:80/small",
                       asked)
         self.assertEqual((result["refused"], result["errors"], result["p999_us"]), (2, 1, 4))
 
