@@ -13,6 +13,8 @@ FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 600
 # Options of `make demo`, such as `--listen 127.0.0.1:8088 --admin 127.0.0.1:9902`.
 DEMO ?=
+# `off` builds the release without a profile of its job, in a third of the time.
+PGO ?= on
 # `write` takes the instruction counts of now as the budget.
 BUDGET ?=
 # The comparison: which peers and scenarios (names with commas; without it all that are installed, and all), rounds, and further
@@ -93,7 +95,8 @@ soak: need-rust budget ## the slow suites: budget, properties, kills, sign-ins, 
 .PHONY: bench
 bench: need-rust ## Tollgate beside other proxies and beside itself grown large; writes docs/performance.md anew. Takes an hour or so
 	@$(PYTHON) benches/compare/run tools
-	$(CARGO) build --release --locked --bin tollgate --example open-load
+	$(CARGO) build --release --locked --example open-load
+	@$(MAKE) --no-print-directory release
 	$(PYTHON) benches/compare/run --rounds $(BENCH_ROUNDS) $(if $(BENCH_PEERS),--peers $(BENCH_PEERS)) \
 	  $(if $(BENCH_SCENARIOS),--scenarios $(BENCH_SCENARIOS)) $(BENCH_OPTIONS) --json target/bench/compare.json
 	$(PYTHON) benches/compare/run report target/bench/compare.json --into docs/performance.md
@@ -112,8 +115,8 @@ budget: need-rust ## instructions of a call, held to benches/budget.txt; builds 
 	BUDGET="$(BUDGET)" $(CARGO) test --locked --test instruction_budget -- --ignored --nocapture
 
 .PHONY: release
-release: need-rust ## the optimised binary, target/release/tollgate
-	$(CARGO) build --release --locked
+release: need-rust ## the optimised binary, target/release/tollgate, by a profile of its job where the tools are there; PGO=off without
+	@CARGO="$(CARGO)" PGO="$(PGO)" benches/pgo/build
 	@ls -l target/release/tollgate | awk '{printf "target/release/tollgate, %.1f MiB\n", $$5 / 1048576}'
 
 .PHONY: deny

@@ -151,7 +151,7 @@ pub(crate) fn authorization(data: &[u8]) {
             assert!(!token.is_empty());
             assert!(
                 token
-                    .bytes()
+                    .iter()
                     .all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'"' | b';')),
                 "{token:?}"
             );

@@ -49,6 +49,20 @@ fn the_parts_of_the_rig_pass_their_own_tests() {
 }
 
 #[test]
+fn the_profile_of_a_release_is_read_whole_or_not_at_all() {
+    let output = Command::new("python3")
+        .args(["-B", "-m", "unittest", "discover", "-s", "tests", "-t", "."])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/pgo"))
+        .output();
+    let Ok(output) = output else {
+        there(false, "there is no python3");
+        return;
+    };
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!said(&output).contains("Ran 0 tests"), "{}", said(&output));
+}
+
+#[test]
 fn the_rig_tries_two_peers_and_measures_them_for_a_second() {
     let run = folder().join("run");
     let Ok(tools) = Command::new(&run).arg("tools").output() else {

@@ -19,6 +19,9 @@ use crate::http::authorization::{BadAuthorization, bearer};
 use crate::jose::compact;
 use crate::rejection::{BadRequest, Rejection};
 
+/// What the log says of a credential that is none.
+const NO_TOKEN: &str = "the bearer credential is not a token";
+
 /// Who vouches for bearer tokens.
 #[derive(Debug, Clone)]
 pub enum Authority {
@@ -64,10 +67,14 @@ impl Bearer {
         let Some(token) = token(presented.headers)? else {
             return Ok(None);
         };
-        let digest = Digest::of(token);
+        let digest = Digest::of_bytes(token);
         if let Some(known) = self.recall(digest, clock.unix())? {
             return Ok(Some(known));
         }
+        // A b64token is ASCII, so this cannot fail; if it did, the token would be refused.
+        let Ok(token) = std::str::from_utf8(token) else {
+            return Err(Rejection::CredentialsInvalid(NO_TOKEN));
+        };
         self.verify(token, digest, clock).await.map(Some)
     }
 
@@ -181,7 +188,7 @@ async fn own_token(
 }
 
 /// The one bearer token of a request.
-fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
+fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Rejection> {
     let token = match bearer(headers) {
         Ok(Some(token)) => token,
         // An "unsupported authentication method" gets a challenge without an error (RFC 6750 section 3.1).
@@ -190,9 +197,7 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
         Err(BadAuthorization::Repeated) => return Err(Rejection::BadRequest(BadRequest::Field)),
         // `invalid_token`: "expired, revoked, malformed".
         Err(BadAuthorization::Malformed) => {
-            return Err(Rejection::CredentialsInvalid(
-                "the bearer credential is not a token",
-            ));
+            return Err(Rejection::CredentialsInvalid(NO_TOKEN));
         }
     };
     // Before anything is computed over it.

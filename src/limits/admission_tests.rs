@@ -153,12 +153,12 @@ fn what_was_spent_is_given_back_when_a_later_limit_refuses() {
     let caller = Caller::of("acme");
     let all = route("all", &[&wide, &middle, &narrow]);
     assert_eq!(passing(&all, &caller.from(HOME)), 5);
-    assert_eq!(refusal(&all, &caller.from(HOME), NOW).limit, "narrow");
+    assert_eq!(refusal(&all, &caller.from(HOME), NOW).limit.as_str(), "narrow");
     // Only the five calls that passed were charged to the others, not the 95 that were refused.
     assert_eq!(passing(&route("middle", &[&middle]), &caller.from(HOME)), 15);
     assert_eq!(passing(&route("wide", &[&wide]), &caller.from(HOME)), 45);
     // The first limit that refuses is the one that is named, and those behind it are not touched.
-    assert_eq!(refusal(&all, &caller.from(HOME), NOW).limit, "wide");
+    assert_eq!(refusal(&all, &caller.from(HOME), NOW).limit.as_str(), "wide");
 }
 
 #[test]

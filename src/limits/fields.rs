@@ -93,7 +93,7 @@ impl Looks {
         fields.push((RATE_LIMIT_POLICY.clone(), rule.shown.policy.clone()));
         self.push_legacy(&mut fields, &rule.shown, 0, seconds);
         Box::new(RateLimited {
-            limit: self.name.as_str().to_owned(),
+            limit: self.name.clone(),
             tokens: rule.quota.tokens.get(),
             period_seconds: whole_seconds(rule.quota.per),
             retry_after_seconds: seconds,

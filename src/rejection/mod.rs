@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::base::random;
 use crate::http::body::BodyError;
 use crate::http::guard::BadHead;
+use crate::identity::LimitName;
 
 /// A refusal. A new variant does not compile until it has a code, a status, a fault, a retry rule and a close rule.
 #[derive(Debug, thiserror::Error)]
@@ -248,7 +249,7 @@ pub struct WrongRegion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimited {
     /// The limit's name.
-    pub limit: String,
+    pub limit: LimitName,
     /// Its quota: tokens per period.
     pub tokens: u32,
     /// Its period, in whole seconds, at least 1.

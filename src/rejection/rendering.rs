@@ -193,9 +193,11 @@ impl Looks {
         if let (Retry::After(seconds), Wait::Told) = (rejection.retry(), wait)
             && !response.headers().contains_key(RETRY_AFTER)
         {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+            let seconds = match seconds {
+                1 => HeaderValue::from_static("1"),
+                _ => HeaderValue::from(seconds),
+            };
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
         add_own_fields(rejection, &mut response);
         response

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
+use crate::identity::LimitName;
 use crate::rejection::{BadRequest, BadVersion, OutOfRange, RateLimited, WrongRegion};
 
 /// One of each, in the order of [`Code::ALL`]. Does not compile with a variant missing, as `code` is exhaustive.
@@ -77,7 +78,7 @@ fn one_of_each() -> Vec<Rejection> {
 
 fn limited() -> Rejection {
     Rejection::RateLimited(Box::new(RateLimited {
-        limit: "per-customer".to_owned(),
+        limit: LimitName::try_from("per-customer").unwrap(),
         tokens: 7,
         period_seconds: 1,
         retry_after_seconds: 3,

@@ -129,7 +129,7 @@ fn value<'r>(field: Field, rejection: &'r Rejection, request_id: &'r str) -> Cow
             Retry::Never | Retry::Safe => Cow::Borrowed(""),
         },
         Field::Limit => match rejection {
-            Rejection::RateLimited(limited) => Cow::Borrowed(&limited.limit),
+            Rejection::RateLimited(limited) => Cow::Borrowed(limited.limit.as_str()),
             Rejection::ItemCapExceeded { max, .. } => Cow::Owned(max.to_string()),
             Rejection::BodyTooLarge { limit } => Cow::Owned(limit.to_string()),
             Rejection::ParameterOutOfRange(range) => Cow::Owned(range.max.to_string()),
@@ -175,7 +175,11 @@ fn detail(rejection: &Rejection) -> Cow<'_, str> {
 }
 
 fn try_again(seconds: u64) -> Cow<'static, str> {
-    Cow::Owned(format!("Try again in {seconds} s."))
+    match seconds {
+        // What nearly every refusal of a limit says.
+        1 => Cow::Borrowed("Try again in 1 s."),
+        _ => Cow::Owned(format!("Try again in {seconds} s.")),
+    }
 }
 
 /// The sentence of the codes whose sentence never changes.

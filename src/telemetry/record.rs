@@ -227,7 +227,7 @@ impl Record {
         line.text(Field::Refusal, rejection.code().as_str());
         line.display(Field::RefusalDetail, rejection);
         if let Rejection::RateLimited(limited) = rejection {
-            line.text(Field::Limit, &limited.limit);
+            line.text(Field::Limit, limited.limit.as_str());
         }
     }
 

@@ -204,15 +204,14 @@ pub async fn whoever_does_not_keep_up_is_told_to_read_everything_anew(world: Wor
     let mut queue = world.store.subscribe();
     let user = UserId::random();
     // More sessions than the queue has room for end in one operation.
-    let opened = (0..4_200).map(|number| {
-        let session = a_session(&number.to_string(), user);
-        world.store.open_session(session, operator(0))
-    });
-    for batch in futures_util::StreamExt::collect::<Vec<_>>(futures_util::stream::iter(opened))
-        .await
-        .chunks_mut(500)
-    {
-        for result in futures_util::future::join_all(batch).await {
+    let numbers: Vec<u32> = (0..4_200).collect();
+    // Not all at once: a store may refuse what waits too long.
+    for batch in numbers.chunks(500) {
+        let opened = batch.iter().map(|number| {
+            let session = a_session(&number.to_string(), user);
+            world.store.open_session(session, operator(0))
+        });
+        for result in futures_util::future::join_all(opened).await {
             result.unwrap();
         }
     }

@@ -4,6 +4,7 @@
     run --peers haproxy,tollgate --scenarios plain,seed --rounds 5
     run --verify                           only tries whether the peers do the job
     run report FILE.json... [--into docs/performance.md]
+    run workers                            instructions a request with one worker and with two (needs valgrind)
     run tools                              says what is missing, and how to get it
 """
 import argparse
@@ -15,7 +16,7 @@ import signal
 import sys
 import tempfile
 
-from . import check, figures, keys, measure, peers, process, record, report, scenarios, tools
+from . import check, figures, instructions, keys, measure, peers, process, record, report, scenarios, tools
 from .load import Load, open_load_program
 
 # The peer that others are compared with, and whose capacity sets the rate of open load.
@@ -214,6 +215,8 @@ def main(words=None):
     try:
         if words[:1] == ["report"]:
             return report.main(words[1:])
+        if words[:1] == ["workers"]:
+            return instructions.main()
         if words[:1] == ["tools"]:
             complaint = tools.complaint()
             if complaint:

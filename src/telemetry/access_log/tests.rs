@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{AccessLog, Field};
 use crate::base::clock::{Clock, UnixTime};
 use crate::config::plan::AccessLogPlan;
-use crate::identity::{CredentialKind, CustomerId, Identity, IssuerName, SubjectId, TenantId};
+use crate::identity::{CredentialKind, CustomerId, Identity, IssuerName, LimitName, SubjectId, TenantId};
 use crate::rejection::{RateLimited, Rejection};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{Ending, Record, Recorder};
@@ -167,7 +167,7 @@ fn a_refusal_says_its_code_its_limit_and_what_the_client_is_not_told() {
     let set = set(&plan());
     let mut record = Record::open(&set.recorder);
     record.refused(&Rejection::RateLimited(Box::new(RateLimited {
-        limit: "per-customer".to_owned(),
+        limit: LimitName::try_from("per-customer").unwrap(),
         tokens: 7,
         period_seconds: 1,
         retry_after_seconds: 1,

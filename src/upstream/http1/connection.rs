@@ -21,9 +21,9 @@ use crate::upstream::outbound::Outbound;
 
 /// Room for one read where nothing says how much will come.
 const READ: usize = 8 * 1024;
-/// Room for one read of a large body. It lets the body come in few reads; a stuck client cannot make a connection hold
-/// more.
-const READ_LARGE: usize = 64 * 1024;
+/// Room for one read of a large answer: 64 KiB and a head. It lets the answer come in few reads, each of which may also
+/// send an acknowledgement; a stuck client cannot make a connection hold more.
+const READ_LARGE: usize = 68 * 1024;
 /// Memory that an idle connection may keep for reading.
 const KEPT: usize = READ;
 
@@ -31,6 +31,10 @@ const KEPT: usize = READ;
 pub(in crate::upstream) struct Http1 {
     line: Line,
     input: BytesMut,
+    /// Bytes that have come of this exchange's answer.
+    came: usize,
+    /// Room for the first read of the next answer: who sent a large one last time probably does again.
+    room: usize,
     search: Search,
     upload: Upload,
     decoder: Decoder,
@@ -81,6 +85,8 @@ impl Http1 {
         Box::new(Http1 {
             line,
             input: BytesMut::new(),
+            came: 0,
+            room: READ,
             search: Search::default(),
             upload: Upload::default(),
             decoder: Decoder::over(),
@@ -163,7 +169,7 @@ impl Http1 {
             if let Some(head) = self.search.take(&mut self.input)? {
                 return Poll::Ready(Ok(head));
             }
-            match ready!(self.poll_fill(cx, READ)) {
+            match ready!(self.poll_fill(cx, self.room)) {
                 Ok(1..) => self.heard = true,
                 Ok(0) => return Poll::Ready(Err(self.ended(io::ErrorKind::UnexpectedEof.into()))),
                 Err(error) => return Poll::Ready(Err(self.ended(error))),
@@ -185,7 +191,9 @@ impl Http1 {
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         self.input.reserve(room);
         let mut buffer = bytes::buf::BufMut::limit(&mut self.input, room);
-        pin!(self.line.read_buf(&mut buffer)).poll(cx)
+        let read = ready!(pin!(self.line.read_buf(&mut buffer)).poll(cx));
+        self.came = self.came.saturating_add(*read.as_ref().unwrap_or(&0));
+        Poll::Ready(read)
     }
 
     /// The next part of the answer's body; `None` at its end. The rest of the request goes on meanwhile.
@@ -205,7 +213,9 @@ impl Http1 {
                 Ok(Part::More) => {}
                 Err(bad) => return Poll::Ready(Some(Err(BodyFailure::Bad(bad)))),
             }
-            let room = usize::try_from(self.decoder.expected())
+            // A byte more than is expected: a read that fills its room says nothing of whether more has come, and whether
+            // the connection is still good would then have to be asked of the system (see `is_open`).
+            let room = usize::try_from(self.decoder.expected().saturating_add(1))
                 .unwrap_or(READ_LARGE)
                 .clamp(READ, READ_LARGE);
             match ready!(self.poll_fill(cx, room)) {
@@ -253,6 +263,8 @@ impl Http1 {
 
     /// Gives up what an idle connection should not hold.
     pub(in crate::upstream) fn rest(&mut self) {
+        self.room = if self.came > READ { READ_LARGE } else { READ };
+        self.came = 0;
         self.upload.rest();
         if self.input.capacity() > KEPT {
             self.input = BytesMut::new();
