@@ -15,6 +15,7 @@ use tollgate::http::forwarded::Trust;
 use tollgate::http::guard::Guard;
 use tollgate::http::path;
 use tollgate::http::trace_context::TraceParent;
+use tollgate::identity::LimitName;
 use tollgate::rejection::rendering::Looks;
 use tollgate::rejection::{RateLimited, Rejection};
 use tollgate::routing::router::{Builder, HostMatch, Router};
@@ -140,7 +141,7 @@ fn outgoing(criterion: &mut Criterion) {
 fn refusals(criterion: &mut Criterion) {
     let looks = Looks::standard();
     let limited = Rejection::RateLimited(Box::new(RateLimited {
-        limit: "per-customer".to_owned(),
+        limit: LimitName::try_from("per-customer").unwrap(),
         tokens: 7,
         period_seconds: 1,
         retry_after_seconds: 1,
