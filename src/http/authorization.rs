@@ -73,17 +73,32 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, BadAuthorization> {
 }
 
 /// Are these the characters of a b64token, its padding apart? Every byte is looked at, and without a branch: so the
-/// compiler takes many at once, which for a token of some hundred bytes is ten times as fast as stopping at the first bad
-/// one. A token is read on every request, also one that is known.
+/// compiler takes many at once, which for a token of some hundred bytes is ten times as fast as one after another. A token is
+/// read on every request, also one that is known.
+///
+/// In pieces of a fixed length and a function of its own: as one loop over any length, inlined into its caller, it was taken
+/// byte by byte in a release that is optimised by a profile.
+#[inline(never)]
 fn is_b64token(text: &[u8]) -> bool {
-    let bad = text.iter().fold(0_u8, |bad, byte| {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        // `-`, `.`, `/` and the digits stand side by side.
-        let number = byte.wrapping_sub(b'-') <= b'9' - b'-';
-        let sign = (*byte == b'_') | (*byte == b'~') | (*byte == b'+');
-        bad | u8::from(!(letter | number | sign))
-    });
-    bad == 0
+    let (pieces, rest) = text.as_chunks::<32>();
+    let mut bad = [0_u8; 32];
+    for piece in pieces {
+        for (bad, byte) in bad.iter_mut().zip(piece) {
+            *bad |= is_foreign(*byte);
+        }
+    }
+    let bad = bad.iter().fold(0, |all, bad| all | bad);
+    rest.iter().fold(bad, |bad, byte| bad | is_foreign(*byte)) == 0
+}
+
+/// 1 for a byte that no b64token has, else 0.
+#[inline(always)]
+fn is_foreign(byte: u8) -> u8 {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // `-`, `.`, `/` and the digits stand side by side.
+    let number = byte.wrapping_sub(b'-') <= b'9' - b'-';
+    let sign = (byte == b'_') | (byte == b'~') | (byte == b'+');
+    u8::from(!(letter | number | sign))
 }
 
 /// A user name and a password. `Debug` shows neither: people paste tokens into either field.
