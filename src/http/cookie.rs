@@ -42,10 +42,19 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The values of every cookie called `name` (letter case counts), in order. None of them is "the" value: whoever looks them
 /// up takes a few at most, since a header section has room for thousands.
+///
+/// The same as choosing among [`cookies`]. A pair that does not begin with the name is passed over at its first bytes.
 pub fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-    cookies(headers)
-        .filter(move |(own, _)| *own == name.as_bytes())
-        .map(|(_, value)| value)
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter(|_| !name.is_empty())
+        .flat_map(|line| pairs(line.as_bytes()))
+        .filter_map(|pair| {
+            let behind = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+            let value = behind.trim_ascii_start().strip_prefix(b"=")?;
+            Some(value.trim_ascii())
+        })
 }
 
 /// Removes every cookie with one of these names. Lines without one stay byte for byte; a line with nothing else goes.
@@ -321,6 +330,18 @@ mod tests {
         assert_eq!(of(&lines, "sessionid"), ["S", "T"]);
         assert_eq!(of(&lines, "SessionId"), [""; 0]);
         assert_eq!(of(&[], "sessionid"), [""; 0]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn values_of_a_name_are_those_of_the_cookies_with_that_name(line in r"[a=; \t\x22b]{0,30}", name in "[ab]{0,3}") {
+            let headers = request(&[&line]);
+            let chosen: Vec<&[u8]> = cookies(&headers)
+                .filter(|(own, _)| *own == name.as_bytes())
+                .map(|(_, value)| value)
+                .collect();
+            proptest::prop_assert_eq!(values(&headers, &name).collect::<Vec<_>>(), chosen);
+        }
     }
 
     #[test]

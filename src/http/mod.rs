@@ -12,6 +12,7 @@ pub mod hop;
 pub mod host;
 pub mod managed;
 pub mod names;
+pub mod number;
 pub mod only_field;
 pub mod origin;
 pub mod path;

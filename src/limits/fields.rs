@@ -14,6 +14,7 @@ use http::{HeaderName, HeaderValue};
 use super::bucket::Bucket;
 use super::limit::Rule;
 use crate::config::plan::LegacyLimitHeaders;
+use crate::http::number;
 use crate::identity::LimitName;
 use crate::rejection::RateLimited;
 
@@ -112,10 +113,10 @@ impl Looks {
             fields.push((name.clone(), shown.quota.clone()));
         }
         if let Some(name) = &self.legacy.remaining {
-            fields.push((name.clone(), number(u64::from(remaining))));
+            fields.push((name.clone(), number::value(u64::from(remaining))));
         }
         if let Some(name) = &self.legacy.reset {
-            fields.push((name.clone(), number(seconds)));
+            fields.push((name.clone(), number::value(seconds)));
         }
     }
 }
@@ -179,14 +180,6 @@ fn quoted(name: &LimitName) -> Vec<u8> {
 fn whole_seconds(time: Duration) -> u64 {
     let up = u64::from(time.subsec_nanos() > 0);
     time.as_secs().saturating_add(up).max(1)
-}
-
-fn number(number: u64) -> HeaderValue {
-    match number {
-        0 => HeaderValue::from_static("0"),
-        1 => HeaderValue::from_static("1"),
-        _ => HeaderValue::from(number),
-    }
 }
 
 fn push_number(text: &mut Vec<u8>, number: u64) {

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::template::Template;
 use super::{Code, Rejection, Retry};
 use crate::base::template::Escape;
+use crate::http::number;
 
 pub use super::template::BadTemplate;
 
@@ -193,11 +194,7 @@ impl Looks {
         if let (Retry::After(seconds), Wait::Told) = (rejection.retry(), wait)
             && !response.headers().contains_key(RETRY_AFTER)
         {
-            let seconds = match seconds {
-                1 => HeaderValue::from_static("1"),
-                _ => HeaderValue::from(seconds),
-            };
-            response.headers_mut().insert(RETRY_AFTER, seconds);
+            response.headers_mut().insert(RETRY_AFTER, number::value(seconds));
         }
         add_own_fields(rejection, &mut response);
         response

@@ -14,7 +14,7 @@ const ROUTES: &str = r#"
       - { path: /assets, methods: [POST], to: { enrol: { service: staff, uuid: /controller/uuid, scopes: [read] } } }
       - { path: /assets, methods: [GET], to: &nodes { nodes: { service: staff, connected-within: 5m, words: { silent: Not Registered } } } }
       - { path: "/assets/{uuid}", methods: [GET, DELETE], to: *nodes }
-      - { path: "/work/{*rest}", access: { scopes: [read] }, to: { backend: backend } }
+      - { path: "/jobs/{*rest}", access: { scopes: [read] }, to: { backend: backend } }
 "#;
 
 struct Staff {
@@ -109,7 +109,7 @@ async fn somebody_registers_a_node_which_gets_a_token_of_its_own_and_is_connecte
         "Not Registered",
         "it has not called for five minutes"
     );
-    assert_eq!(staff.by(&token, "GET", "/work/x").await.status, 200);
+    assert_eq!(staff.by(&token, "GET", "/jobs/x").await.status, 200);
     let seen = staff.world.backend.seen().pop().unwrap();
     assert_eq!(
         (seen.only("x-subject"), seen.only("x-tenant")),
@@ -122,7 +122,7 @@ async fn somebody_registers_a_node_which_gets_a_token_of_its_own_and_is_connecte
     );
     // A call that is remembered is noted too.
     staff.world.pass(290);
-    assert_eq!(staff.by(&token, "GET", "/work/y").await.status, 200);
+    assert_eq!(staff.by(&token, "GET", "/jobs/y").await.status, 200);
     staff.world.pass(290);
     assert_eq!(text(&status("ctl-1").await, "status"), "Connected");
     let list = staff.call("GET", "/assets", None, None).await.json();
@@ -145,12 +145,12 @@ async fn a_node_that_is_removed_is_refused_with_its_next_call() {
         .await
         .json();
     let token = text(&registered, "access_token").to_owned();
-    assert_eq!(staff.by(&token, "GET", "/work/x").await.status, 200);
+    assert_eq!(staff.by(&token, "GET", "/jobs/x").await.status, 200);
     assert_eq!(
         staff.call("DELETE", "/assets/ctl-1", None, None).await.status,
         204
     );
-    assert_eq!(staff.by(&token, "GET", "/work/x").await.status, 401);
+    assert_eq!(staff.by(&token, "GET", "/jobs/x").await.status, 401);
     assert_eq!(
         staff.call("DELETE", "/assets/ctl-1", None, None).await.status,
         404
@@ -314,12 +314,12 @@ async fn tokens_and_nodes_are_of_one_tenant() {
     );
     let joined = staff.join(text(&there, "token"), "se-1").await.json();
     let node = text(&joined, "access_token").to_owned();
-    assert_eq!(staff.by(&node, "GET", "/work/x").await.status, 200);
+    assert_eq!(staff.by(&node, "GET", "/jobs/x").await.status, 200);
     assert_eq!(staff.world.backend.seen().pop().unwrap().only("x-tenant"), "t1");
     let bearer = format!("Bearer {node}");
     let elsewhere = [("authorization", bearer.as_str()), ("tenantid", "acme")];
     assert_eq!(
-        staff.world.call("GET", "/work/x", &elsewhere, "").await.status,
+        staff.world.call("GET", "/jobs/x", &elsewhere, "").await.status,
         403
     );
     assert_eq!(
@@ -391,7 +391,7 @@ async fn nodes_are_there_after_a_restart_and_their_last_call_is() {
         .json();
     let node = text(&joined, "access_token").to_owned();
     staff.world.pass(60);
-    assert_eq!(staff.by(&node, "GET", "/work/x").await.status, 200);
+    assert_eq!(staff.by(&node, "GET", "/jobs/x").await.status, 200);
     staff.world = staff.world.restart().await;
     assert_eq!(
         text(
@@ -400,5 +400,5 @@ async fn nodes_are_there_after_a_restart_and_their_last_call_is() {
         ),
         "2026-01-01T00:01:00Z"
     );
-    assert_eq!(staff.by(&node, "GET", "/work/x").await.status, 200);
+    assert_eq!(staff.by(&node, "GET", "/jobs/x").await.status, 200);
 }

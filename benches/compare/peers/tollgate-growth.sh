@@ -6,22 +6,12 @@
 # the last of a million has called; one call that comes back in a day keeps all of them. At most 1,572,864 buckets of a limit
 # are live at a time: a million fits.
 . "$(dirname "$0")/../entry.sh"
-TOLLGATE=${TOLLGATE:-tollgate}
+. "$(dirname "$0")/../tollgate-common.sh"
 SUPPORTS="growth"
-available() { installed "$TOLLGATE"; }
-version() { "$TOLLGATE" --version; }
 start() {
   {
+    around
     cat <<END
-server:
-  workers: $BENCH_WORKERS
-  connections: { max: 10000, per-address: 10000 }
-  timeouts: { idle: 5m }
-listeners:
-  - address: 127.0.0.1:$BENCH_PORT
-regions:
-  us-1: { hosts: [us-1.test] }
-  eu-1: { hosts: [eu-1.test] }
 issuers:
   rig:
     issuer: $BENCH_ISS
@@ -32,12 +22,6 @@ issuers:
     cache: $BENCH_CACHE
 limits:
   per-customer: { rate: 1/d, burst: $BENCH_LIMIT, per: customer }
-backends:
-  rig:
-    regions:
-      us-1: [http://$BENCH_US]
-      eu-1: [http://$BENCH_EU]
-    pool: { idle: 256 }
 apis:
   rig:
     hosts: ["*"]
@@ -59,6 +43,6 @@ END
       done
     fi
   } >"$BENCH_DIR/tollgate.yaml"
-  exec "$TOLLGATE" run --config "$BENCH_DIR/tollgate.yaml"
+  serve
 }
 answer "$@"

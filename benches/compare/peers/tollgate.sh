@@ -2,18 +2,15 @@
 # Tollgate. The same job as the other peers: BENCH_WORKERS worker threads, no access log, metrics and all deadlines on. TOLLGATE
 # is the binary.
 . "$(dirname "$0")/../entry.sh"
-TOLLGATE=${TOLLGATE:-tollgate}
+. "$(dirname "$0")/../tollgate-common.sh"
 # Verified tokens that are remembered; 0 verifies each time (tollgate-nocache.sh).
 TOLLGATE_TOKEN_CACHE=${TOLLGATE_TOKEN_CACHE:-10000}
 SUPPORTS="plain seed"
 # Forwarding is the same with and without it.
 [ "$TOLLGATE_TOKEN_CACHE" != 0 ] || SUPPORTS="seed"
-available() { installed "$TOLLGATE"; }
-version() { "$TOLLGATE" --version; }
 start() {
-  local listener="  - address: 127.0.0.1:$BENCH_PORT" apis
-  [ "$BENCH_TLS" = 1 ] && listener="$listener
-    tls: { certificate: $BENCH_KEYS/server.crt, key: $BENCH_KEYS/server.key }"
+  local tls="" apis
+  [ "$BENCH_TLS" = 1 ] && tls="tls: { certificate: $BENCH_KEYS/server.crt, key: $BENCH_KEYS/server.key }"
   if [ "$BENCH_JOB" = seed ]; then
     apis="issuers:
   rig:
@@ -46,24 +43,10 @@ apis:
         public: true
         to: { backend: rig }"
   fi
-  cat > "$BENCH_DIR/tollgate.yaml" <<EOC
-server:
-  workers: $BENCH_WORKERS
-  connections: { max: 10000, per-address: 10000 }
-  timeouts: { idle: 5m }
-listeners:
-$listener
-regions:
-  us-1: { hosts: [us-1.test] }
-  eu-1: { hosts: [eu-1.test] }
-backends:
-  rig:
-    regions:
-      us-1: [http://$BENCH_US]
-      eu-1: [http://$BENCH_EU]
-    pool: { idle: 256 }
-$apis
-EOC
-  exec "$TOLLGATE" run --config "$BENCH_DIR/tollgate.yaml"
+  {
+    around "$tls"
+    echo "$apis"
+  } >"$BENCH_DIR/tollgate.yaml"
+  serve
 }
 answer "$@"

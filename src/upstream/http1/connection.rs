@@ -271,3 +271,58 @@ impl Http1 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::http::body::Body;
+    use crate::net::dial;
+
+    /// Answers each request on one connection with a body of the next of these lengths.
+    fn answers(lengths: &'static [usize]) -> std::net::SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            for length in lengths {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    request.extend(byte);
+                }
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+                stream
+                    .write_all(&[head.as_bytes(), &vec![b'x'; *length]].concat())
+                    .unwrap();
+            }
+            // Open until the other side closes.
+            let _end = stream.read(&mut [0]);
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn room_for_the_first_read_follows_the_size_of_the_last_answer() {
+        let address = answers(&[100, 64 * 1024, 100]);
+        let line = dial::dial(address, None, Instant::now() + std::time::Duration::from_secs(5))
+            .await
+            .unwrap();
+        let mut connection = Http1::new(line);
+        for (length, room) in [(100, READ), (64 * 1024, READ_LARGE), (100, READ)] {
+            let mut request = Request::new(Outbound::new(Body::empty(), Instant::now()));
+            connection.exchange(&mut request).await.unwrap();
+            let mut came = 0;
+            while let Some(frame) = poll_fn(|cx| connection.poll_frame(cx)).await {
+                came += frame.unwrap().data_ref().map_or(0, Bytes::len);
+            }
+            assert_eq!(came, length);
+            assert!(connection.is_reusable() && connection.is_open());
+            connection.rest();
+            assert_eq!(connection.room, room);
+            assert!(connection.input.capacity() <= KEPT);
+        }
+    }
+}
