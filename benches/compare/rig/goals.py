@@ -15,13 +15,15 @@ def read(path=os.path.join(FOLDER, "goals.json")):
 
 
 def outcome(goal, measurements):
-    """A goal is met by its median. Beyond `must` it is missed; whether `aim` is reached too is said."""
+    """A goal is met by its median. Beyond `must` it is missed; whether `aim` is reached too is said. Some have an aim only."""
     if goal["kind"] == "ratio":
         reached = figures.ratio(measurements, goal["of"], goal["to"], goal["field"])
     else:
         reached = figures.of(measurements, *goal["of"], goal["field"])
     if reached is None:
         mark = "not measured"
+    elif "must" not in goal:
+        mark = "aim met" if reached.median <= goal["aim"] else "aim missed"
     elif reached.median > goal["must"]:
         mark = "missed"
     elif "aim" in goal and reached.median <= goal["aim"]:

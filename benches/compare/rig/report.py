@@ -117,7 +117,7 @@ def goal_table(content):
             unit, digits = ("× base" if goal["to"][0] == GROWTH_BASE else "× " + goal["to"][1]), 2
         else:
             unit, digits = goal["unit"], 1
-        rows.append([goal["what"], unit, number(goal["must"], digits), number(goal.get("aim"), digits),
+        rows.append([goal["what"], unit, number(goal.get("must"), digits), number(goal.get("aim"), digits),
                      with_range(reached, digits), "**missed**" if mark == "missed" else mark])
     return table(["goal", "in", "must be at most", "aim", "reached (min–max)", ""], rows)
 
